@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MEMWATCH_ALLOCATOR_H
+#define MEMWATCH_ALLOCATOR_H
+/* Which entry points of the allocator family a file defines. The table of names is data, in allocator.c. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "object.h"
+#include "../bpf/memwatch.h" /* enum entry_kind */
+
+struct entry {
+	const char *name;     /* as in the table ("malloc", "operator new(unsigned long)"); static storage */
+	enum entry_kind kind; /* what arrives in which argument */
+	bool may_throw;       /* no return probe may be armed (FACTS.md, hazard 3) */
+	bool uses_return;     /* the books need what it returns */
+	uint64_t address;     /* virtual address in the file */
+	uint64_t offset;      /* in the file, bytes */
+	uint64_t size;        /* of the symbol; 0 when not known */
+};
+
+/*
+ * The entry points that `object` defines, by .dynsym and .symtab, one per address (aliases are one;
+ * an IFUNC or an undefined symbol is none), ascending by address. `*entries` is the caller's to free. 0 with *count = 0 when it defines
+ * none; -ENOEXEC when it is no ELF file for this machine or lies about its own shape; else -errno.
+ */
+int allocator__entries(const struct object *object, struct entry **entries, size_t *count);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MEMWATCH_PLACEMENT_H
+#define MEMWATCH_PLACEMENT_H
+/*
+ * On which instruction a probe goes. x86 uprobes emulate push reg, one-byte nop, relative call, jmp
+ * and jcc (arch/x86/kernel/uprobes.c: push_setup_xol_ops, branch_setup_xol_ops); anything else is
+ * single-stepped, 2-20 times dearer. A five-byte nop is never chosen (FACTS.md, hazard 1).
+ * Pure: bytes in, a choice out.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PLACEMENT_ARGS = 6 };
+enum { PLACEMENT_LOST = 0xf }; /* this argument is in no register any more */
+
+struct placement {
+	uint64_t offset;         /* from the function's start, bytes */
+	uint32_t stack;          /* bytes from the stack pointer there up to the return address's slot */
+	uint8_t arguments[PLACEMENT_ARGS]; /* register that holds the n-th integer argument there, in
+		* the x86 encoding's order (rax 0, rcx 1, rdx 2, rbx 3, rsp 4, rbp 5, rsi 6, rdi 7, r8..r15) */
+	bool emulated;           /* else it will be single-stepped */
+	char instruction[48];    /* disassembled, for doctor and -v */
+};
+
+/*
+ * Chooses for the function whose `size` bytes of code are at `code`, the first at `address`. `arguments` says
+ * how many integer arguments must still be at hand; `skip_null_first` allows a place which a call with a
+ * first argument of zero does not reach (free). The place is before any branch, call, or memory effect of the function that matters:
+ * inside the entry block, reached exactly once per call (no jump of the function lands between the entry and it), before any syscall.
+ * Falls back to the entry itself (emulated = false). Returns 0; -EINVAL when even the entry cannot be
+ * probed (a five-byte nop, an instruction that the decoder or uprobes refuse).
+ */
+int placement__choose(const uint8_t *code, size_t size, uint64_t address, unsigned int arguments,
+		      bool skip_null_first, struct placement *placement);
+
+/*
+ * The exits of a function on which no return probe may be armed: the addresses of every `ret` that the
+ * function, and what it ends in by a tail jump, can return through. `fetch` gives the code of the
+ * function at an address (NULL: not known). Returns how many were written to `exits`, or -ENOTSUP when they cannot all be known
+ * (an indirect jump, a jump to unknown code, more than `max`).
+ */
+struct code {
+	const uint8_t *bytes;
+	size_t size;
+	uint64_t address;
+};
+typedef bool (*placement_fetch)(void *context, uint64_t address, struct code *code);
+int placement__exits(placement_fetch fetch, void *context, uint64_t address, uint64_t *exits, size_t max);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MEMWATCH_SNAPSHOT_H
+#define MEMWATCH_SNAPSHOT_H
+/*
+ * The model: what was observed at one moment, and how it is grouped, filtered, ranked. Pure: no
+ * BPF, no /proc, no terminal, no clock. Bytes are bytes requested, counts are blocks.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum frame_kind { FRAME_UNKNOWN, FRAME_NATIVE, FRAME_PYTHON, FRAME_JIT, FRAME_KERNEL };
+
+/* A string that is not known is NULL. All strings are interned in the snapshot and live as long. */
+struct frame {
+	enum frame_kind kind;
+	bool inlined;        /* into the frame that follows it */
+	bool has_offset;
+	uint32_t line;       /* 0: not known */
+	uint64_t offset;     /* native: in the module's file, of the return address; jit, unknown: the address */
+	const char *function;
+	const char *file;
+	const char *module;   /* last part of the object's path */
+	const char *path;     /* the whole */
+	const char *build_id; /* hexadecimal */
+};
+
+/* alloc = live + freed, always: so it is not stored. */
+struct counters {
+	uint64_t live_bytes, live_count;
+	uint64_t freed_bytes, freed_count;
+	uint64_t peak_bytes; /* the most live bytes at one time */
+};
+static inline uint64_t counters__alloc_bytes(const struct counters *c) { return c->live_bytes + c->freed_bytes; }
+static inline uint64_t counters__alloc_count(const struct counters *c) { return c->live_count + c->freed_count; }
+
+enum family { FAMILY_HEAP, FAMILY_MMAP };
+
+enum stack_end { STACK_COMPLETE, STACK_TRUNCATED, STACK_BROKEN };
+
+struct stack {
+	const struct frame *frames; /* leaf first */
+	uint32_t depth;
+	enum stack_end end;
+	uint64_t id; /* the same stack has the same id in later snapshots of one run */
+};
+
+struct process {
+	pid_t pid;
+	const char *comm; /* bytes as the kernel gave them */
+	bool exited;
+	struct counters counters;
+	uint64_t failed_count, unmatched_frees;
+	uint64_t start;   /* tells two processes with one pid apart */
+};
+
+struct site {
+	uint32_t process; /* index into processes */
+	uint32_t stack;   /* index into stacks */
+	enum family family;
+	struct counters counters;
+	double growth;    /* live bytes per second since the snapshot before; 0 without one */
+};
+
+struct losses {
+	uint64_t blocks, sites, stacks, inflight, truncated_stacks, broken_stacks, events;
+};
+
+struct snapshot; /* owns everything that it was given */
+
+struct snapshot *snapshot__new(void);
+void snapshot__free(struct snapshot *snapshot);
+
+/* Building. Indices are dense and in the order of adding; -ENOMEM when there is no memory. */
+const char *snapshot__intern(struct snapshot *snapshot, const char *string); /* NULL gives NULL */
+int snapshot__add_process(struct snapshot *snapshot, const struct process *process);     /* index; comm is interned */
+int snapshot__add_stack(struct snapshot *snapshot, const struct stack *stack);           /* index; frames copied, strings interned */
+int snapshot__add_site(struct snapshot *snapshot, const struct site *site);              /* index */
+
+/* What is not of one process. time_ns: CLOCK_REALTIME; elapsed_s: since the probes were live. */
+struct snapshot_header {
+	uint64_t time_ns;
+	double elapsed_s;
+	double interval_s; /* since the snapshot before, or since the probes were live */
+	const char *mode;  /* "exact" */
+	struct losses losses;
+};
+void snapshot__set_header(struct snapshot *snapshot, const struct snapshot_header *header);
+
+/* Reading. */
+const struct snapshot_header *snapshot__header(const struct snapshot *snapshot);
+size_t snapshot__process_count(const struct snapshot *snapshot);
+const struct process *snapshot__process(const struct snapshot *snapshot, size_t index);
+size_t snapshot__stack_count(const struct snapshot *snapshot);
+const struct stack *snapshot__stack(const struct snapshot *snapshot, size_t index);
+size_t snapshot__site_count(const struct snapshot *snapshot);
+const struct site *snapshot__site(const struct snapshot *snapshot, size_t index);
+struct totals {
+	struct counters counters; /* peak_bytes is 0: of several processes it is not known */
+	uint64_t failed_count, unmatched_frees;
+};
+struct totals snapshot__totals(const struct snapshot *snapshot); /* the sum over processes */
+
+/* Fills every site's growth from the snapshot before it (same process, family and stack id). */
+void snapshot__grow_since(struct snapshot *snapshot, const struct snapshot *before);
+
+/* Ranking. */
+enum sort_key { SORT_LIVE, SORT_COUNT, SORT_ALLOC, SORT_ALLOCS, SORT_PEAK, SORT_GROWTH };
+enum group_key { BY_STACK, BY_FUNCTION, BY_LINE, BY_FILE, BY_MODULE, BY_PROCESS };
+
+struct query {
+	enum sort_key sort;
+	enum group_key by;
+	size_t top;      /* 0: all */
+	bool cumulative; /* charge every frame of a stack, each once */
+	bool native;     /* charge native frames also where there are Python frames */
+	bool heap, mmap; /* families wanted */
+	const char *const *include; /* NULL-terminated globs over file, function, module of any frame; NULL: none */
+	const char *const *exclude;
+};
+
+struct row {
+	const struct process *process; /* NULL: of several processes */
+	enum family family;
+	bool families;           /* true: of both */
+	struct stack stack;      /* one frame with only the key's fields, or the whole stack BY_STACK; depth 0 BY_PROCESS or when no frame has the key */
+	struct frame frame;      /* where `stack` points when it is one frame */
+	struct counters counters; /* peak_bytes: the sum of the sites' own when several were merged */
+	double growth;
+	uint64_t merged;         /* sites in it; 1 BY_STACK */
+};
+
+struct rows {
+	struct row *items; /* ranked; ties go by count, then by the stack's text, so that the order is stable */
+	size_t count;
+	size_t all;        /* before `top` cut it */
+};
+int snapshot__rows(const struct snapshot *snapshot, const struct query *query, struct rows *rows); /* 0 or -ENOMEM */
+void rows__free(struct rows *rows);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MEMWATCH_UNWIND_TABLE_H
+#define MEMWATCH_UNWIND_TABLE_H
+/* .eh_frame (else .debug_frame) of an object -> struct unwind_row of bpf/memwatch.h, sorted by address. */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "object.h"
+#include "../bpf/memwatch.h"
+
+/*
+ * Rows cover the whole of every executable segment: what no FDE describes is a row of its own that says
+ * so (UNWIND_NONE). Positions are file offsets: row i of page p holds for [p.page << 16 | row.low,
+ * the next row's position). The first row of each page of 64 KiB repeats what holds at its start, so that
+ * one page's rows are enough for any pc in it.
+ */
+struct unwind_page {
+	uint32_t page;  /* file offset >> 16 */
+	uint32_t first; /* index into rows */
+	uint32_t count;
+};
+
+struct unwind_table {
+	struct unwind_row *rows;
+	size_t row_count;
+	struct unwind_page *pages; /* ascending */
+	size_t page_count;
+	size_t unsupported; /* rows whose rule we cannot express: UNWIND_UNSUPPORTED */
+};
+
+/* 0; -ENODATA when the file has no table at all; -ENOEXEC when it is no ELF file or a hostile one. */
+int unwind_table__build(const struct object *object, struct unwind_table *table);
+void unwind_table__free(struct unwind_table *table);
+/* The row that holds at `offset`, or NULL: what the BPF side does, for tests. */
+const struct unwind_row *unwind_table__find(const struct unwind_table *table, uint64_t offset);
+
+#endif
