@@ -1,37 +1,108 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # make help says what there is. Nothing is installed by make; tools/install-deps does that.
-O ?= build
-CC ?= gcc
+O ?= $(if $(ASAN),build-asan,build)
+PREFIX ?= /usr/local
+CC = gcc
+CXX = g++
 CLANG ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 V ?= 0
 Q := $(if $(filter 1,$V),,@)
-say = $(if $(filter 1,$V),,@printf '  %-8s%s\n' $1 $(patsubst $O/%,%,$@))
+say = @mkdir -p $(@D); $(if $(filter 1,$V),,printf '  %-8s%s\n' $1 $(patsubst $O/%,%,$@))
 
 VERSION := 0.1
 CFLAGS ?= -O2 -g
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Werror
 ALL_CFLAGS = -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -DMEMWATCH_VERSION='"$(VERSION)"' -I$O -I.
+BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Werror -D__TARGET_ARCH_x86 -Ivmlinux -Ibpf \
+	-idirafter /usr/include/x86_64-linux-gnu
 LIBS := -lbpf -ldw -lelf -lZydis -ljansson -lz -liberty -lpthread
 ifdef ASAN
 ALL_CFLAGS += -fsanitize=address,undefined -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined
 endif
 
-USER_SOURCES := $(wildcard user/*.c)
-USER_OBJECTS := $(USER_SOURCES:%.c=$O/%.o)
-LIBRARY := $(filter-out $O/user/main.o,$(USER_OBJECTS))
+USER_OBJECTS := $(patsubst %.c,$O/%.o,$(wildcard user/*.c))
+LIBRARY := $O/libmemwatch.a
+UNIT_TESTS := $(patsubst %.c,$O/%,$(wildcard tests/unit/test_*.c))
+TESTS := $(UNIT_TESTS) $(wildcard tests/style/*.t tests/system/*.bats)
+WORKLOADS := $(patsubst %,$O/%,$(basename $(wildcard tests/workloads/*.c tests/workloads/*.cc)))
+WORKLOAD_CFLAGS := -O2 -g -pthread -Wall
+DOCUMENTS := $(wildcard README.md LICENSE)
+MANUALS := $(wildcard docs/*.[1-8])
 
-all: $O/memwatch
+all: $(if $(wildcard user/main.c),$O/memwatch) ## build the program: build/memwatch (the default)
 
-$O/memwatch: $(USER_OBJECTS)
+demo: all ## watch a program that grows, and say which of its lines are to blame
+	$Qtools/run-demo $O/memwatch
+
+check: all $(UNIT_TESTS) $(WORKLOADS) ## run every test; those that need root are skipped without it
+	$QO=$(abspath $O) prove --directives --exec tools/run-test $(TESTS)
+
+check-kernels: all $(WORKLOADS) ## boot Debian's 6.1 and 6.12 kernels in QEMU and run the accounting tests
+	$Qtools/check-kernels $O
+
+bench: all $(WORKLOADS) ## measure the cost against the trap floor, bpftrace and heaptrack
+	$Qtools/bench $O
+
+install: all ## install below PREFIX (/usr/local), staged in DESTDIR
+	install -D -t $(DESTDIR)$(PREFIX)/bin $O/memwatch
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/memwatch $(DOCUMENTS)
+	$(foreach m,$(MANUALS),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $m)) $m;)
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/memwatch
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/memwatch
+	$(foreach m,$(MANUALS),rm -f $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $m))/$(notdir $m);)
+
+clean: ## remove the build folder
+	rm -rf $O
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s%s\n", $$1, $$2 }' Makefile
+	@echo '  V=1 shows the commands, O=DIR builds there, ASAN=1 builds with sanitizers (in build-asan).'
+
+# The program: BPF object -> skeleton, which only user/probe.c sees -> everything but main in a library.
+$O/bpf/%.bpf.o: bpf/%.bpf.c
+	$(call say,BPF)
+	$Q$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
+
+$O/%.linked.o: $O/bpf/%.bpf.o
 	$(call say,LINK)
-	$Q$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$Q$(BPFTOOL) gen object $@ $<
+
+$O/%.skel.h: $O/%.linked.o
+	$(call say,SKEL)
+	$Q$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+
+$O/user/probe.o: $O/heap.skel.h
 
 $O/%.o: %.c
 	$(call say,CC)
-	@mkdir -p $(@D)
 	$Q$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
--include $(USER_OBJECTS:.o=.d)
 
-.PHONY: all
+$(LIBRARY): $(filter-out $O/user/main.o,$(USER_OBJECTS))
+	$(call say,AR)
+	$Qrm -f $@ && $(AR) rcs $@ $^
+
+$O/memwatch: $O/user/main.o $(LIBRARY)
+	$(call say,LINK)
+	$Q$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$O/tests/unit/%: $O/tests/unit/%.o $(LIBRARY)
+	$(call say,LINK)
+	$Q$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+# Workloads are what the system tests watch: programs of their own, never sanitized.
+$O/tests/workloads/%: tests/workloads/%.c
+	$(call say,CC)
+	$Q$(CC) $(WORKLOAD_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(WORKLOAD_LIBS)
+
+$O/tests/workloads/%: tests/workloads/%.cc
+	$(call say,CXX)
+	$Q$(CXX) $(WORKLOAD_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(WORKLOAD_LIBS)
+
+-include $(wildcard $O/user/*.d $O/bpf/*.d $O/tests/*/*.d)
+.PHONY: all demo check check-kernels bench install uninstall clean help
+.SECONDARY:
+.DELETE_ON_ERROR:
