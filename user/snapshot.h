@@ -53,6 +53,8 @@ struct process {
 	struct counters counters;
 	uint64_t failed_count, unmatched_frees;
 	uint64_t start;   /* tells two processes with one pid apart */
+	double growth;     /* live bytes per second; filled by snapshot__grow_since */
+	double alloc_rate; /* blocks allocated per second; filled by snapshot__grow_since */
 };
 
 struct site {
@@ -60,7 +62,7 @@ struct site {
 	uint32_t stack;   /* index into stacks */
 	enum family family;
 	struct counters counters;
-	double growth;    /* live bytes per second since the snapshot before; 0 without one */
+	double growth;    /* live bytes per second; filled by snapshot__grow_since */
 };
 
 struct losses {
@@ -72,7 +74,11 @@ struct snapshot; /* owns everything that it was given */
 struct snapshot *snapshot__new(void);
 void snapshot__free(struct snapshot *snapshot);
 
-/* Building. Indices are dense and in the order of adding; -ENOMEM when there is no memory. */
+/*
+ * Building. Indices are dense and in the order of adding; -ENOMEM when there is no memory, -EINVAL
+ * when a site names a process or a stack that was not added. Pointers that reading gave are void
+ * after the next addition, interned strings are not.
+ */
 const char *snapshot__intern(struct snapshot *snapshot, const char *string); /* NULL gives NULL */
 int snapshot__add_process(struct snapshot *snapshot, const struct process *process);     /* index; comm is interned */
 int snapshot__add_stack(struct snapshot *snapshot, const struct stack *stack);           /* index; frames copied, strings interned */
@@ -90,6 +96,10 @@ void snapshot__set_header(struct snapshot *snapshot, const struct snapshot_heade
 
 /* Reading. */
 const struct snapshot_header *snapshot__header(const struct snapshot *snapshot);
+bool snapshot__has_growth(const struct snapshot *snapshot); /* grow_since was called: rates are known */
+/* Interned strings are numbered from 0, so that a reader can keep what it found out about each. */
+size_t snapshot__string_count(const struct snapshot *snapshot);
+uint32_t snapshot__string_id(const char *interned);
 size_t snapshot__process_count(const struct snapshot *snapshot);
 const struct process *snapshot__process(const struct snapshot *snapshot, size_t index);
 size_t snapshot__stack_count(const struct snapshot *snapshot);
@@ -99,11 +109,18 @@ const struct site *snapshot__site(const struct snapshot *snapshot, size_t index)
 struct totals {
 	struct counters counters; /* peak_bytes is 0: of several processes it is not known */
 	uint64_t failed_count, unmatched_frees;
+	double growth, alloc_rate; /* as in struct process */
 };
 struct totals snapshot__totals(const struct snapshot *snapshot); /* the sum over processes */
 
-/* Fills every site's growth from the snapshot before it (same process, family and stack id). */
-void snapshot__grow_since(struct snapshot *snapshot, const struct snapshot *before);
+/*
+ * Fills the rates of sites (matched by pid, start, family and stack id) and processes (pid, start)
+ * over the header's interval_s; what was not there before has grown from nothing. `before` NULL:
+ * everything has, which is true of the first snapshot when interval_s is the time since the
+ * probes were live. Rates stay unknown when interval_s is
+ * not positive. Returns 0 or -ENOMEM.
+ */
+int snapshot__grow_since(struct snapshot *snapshot, const struct snapshot *before);
 
 /* Ranking. */
 enum sort_key { SORT_LIVE, SORT_COUNT, SORT_ALLOC, SORT_ALLOCS, SORT_PEAK, SORT_GROWTH };
@@ -116,27 +133,42 @@ struct query {
 	bool cumulative; /* charge every frame of a stack, each once */
 	bool native;     /* charge native frames also where there are Python frames */
 	bool heap, mmap; /* families wanted */
-	const char *const *include; /* NULL-terminated globs over file, function, module of any frame; NULL: none */
+	/* NULL-terminated globs over file, its last path part, function and module of any frame; a
+	 * site is kept if any `include` matches (when there are any) and no `exclude` does. NULL: none */
+	const char *const *include;
 	const char *const *exclude;
 };
 
+/*
+ * A row. BY_STACK it is a site. Otherwise the sites charged to one key are summed, over processes
+ * and families; the key of a function, file or module row has the frame's kind in it (a Python and
+ * a native `main` are two rows).
+ *
+ * Which frames a site is charged to: the nearest that has the key, or with `cumulative` every
+ * distinct one. Where the stack has Python frames only those are looked at, unless `native` says
+ * otherwise or none of them has the key.
+ */
 struct row {
 	const struct process *process; /* NULL: of several processes */
 	enum family family;
-	bool families;           /* true: of both */
+	bool families;           /* true: of both; `family` says nothing */
 	struct stack stack;      /* one frame with only the key's fields, or the whole stack BY_STACK; depth 0 BY_PROCESS or when no frame has the key */
 	struct frame frame;      /* where `stack` points when it is one frame */
-	struct counters counters; /* peak_bytes: the sum of the sites' own when several were merged */
+	struct counters counters;
+	bool peak_known;         /* false: peak_bytes is the sum of the sites' own peaks, which
+				  * were not at one time: an upper bound. It still ranks. */
 	double growth;
 	uint64_t merged;         /* sites in it; 1 BY_STACK */
 };
 
 struct rows {
-	struct row *items; /* ranked; ties go by count, then by the stack's text, so that the order is stable */
+	struct row *items; /* ranked; ties go by count (of bytes: by bytes), then by the stack's text,
+			    * both descending as in tracemalloc, then by pid: the order is stable */
 	size_t count;
 	size_t all;        /* before `top` cut it */
 };
-int snapshot__rows(const struct snapshot *snapshot, const struct query *query, struct rows *rows); /* 0 or -ENOMEM */
+/* 0 or -ENOMEM. Rows point into the snapshot, which must outlive them. */
+int snapshot__rows(const struct snapshot *snapshot, const struct query *query, struct rows *rows);
 void rows__free(struct rows *rows);
 
 #endif

@@ -9,11 +9,11 @@
 enum { UNITS_TEXT = 24 };
 /* tracemalloc's form (FACTS.md): "314 MiB", "-52.0 KiB" , "24 B"; `sign` forces a '+'. Returns `text`. */
 const char *units__bytes(char text[UNITS_TEXT], double bytes, bool sign);
-/* "41.2 k", "204311": a count that need not be exact, decimal prefixes. */
+/* "41.2 k", "950", "0.5": a count that need not be exact, decimal prefixes, three digits. */
 const char *units__count(char text[UNITS_TEXT], double count);
-/* "512", "4K", "1.5M", "2GiB" (binary). 0 or -EINVAL. */
+/* "512", "4K", "1.5M", "2GiB", "64kb" (all binary; a part of a byte is cut off). 0 or -EINVAL. */
 int units__parse_bytes(const char *text, uint64_t *bytes);
-/* "500ms", "2s", "5m", "1h", "0.5" (seconds). 0 or -EINVAL. */
+/* "100ns", "5us", "500ms", "2s", "5m", "1h", "2d", "0.5" (seconds). 0 or -EINVAL. */
 int units__parse_duration(const char *text, uint64_t *nanoseconds);
 
 #endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "line.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "utf8.h"
+
+void line__init(struct line *line, int limit)
+{
+	*line = (struct line){ .limit = limit > 0 ? limit : 0 };
+}
+
+void line__fini(struct line *line)
+{
+	free(line->text);
+	line->text = NULL;
+}
+
+/* What is shown for the character at `text`, and how wide it is. `shown` lasts until the next. */
+struct glyph {
+	char shown[16];
+	size_t length;
+	int columns;
+	int taken; /* bytes of `text` */
+};
+
+static void glyph__read(struct glyph *glyph, const char *text)
+{
+	uint32_t code;
+	int length = utf8__decode(text, &code);
+
+	glyph->taken = length ? length : 1;
+	if (length && !utf8__is_control(code)) {
+		memcpy(glyph->shown, text, length);
+		glyph->length = length;
+		glyph->columns = utf8__width(code);
+		return;
+	}
+	if (length > 1)
+		glyph->length = snprintf(glyph->shown, sizeof(glyph->shown), "\\u{%x}", code);
+	else
+		glyph->length = snprintf(glyph->shown, sizeof(glyph->shown), "\\x%02x",
+					 (unsigned char)*text);
+	glyph->columns = (int)glyph->length;
+}
+
+static int reserve(struct line *line, size_t more)
+{
+	size_t wanted = (line->length + more) * 2 + 128;
+	char *text;
+
+	if (line->length + more <= line->size)
+		return 0;
+	text = realloc(line->text, wanted);
+	if (!text) {
+		line->error = -ENOMEM;
+		return -ENOMEM;
+	}
+	line->text = text;
+	line->size = wanted;
+	return 0;
+}
+
+static void append(struct line *line, const char *bytes, size_t length, int columns)
+{
+	if (line->error || line->full)
+		return;
+	if (line->limit && line->columns + columns > line->limit) {
+		line->full = true;
+		return;
+	}
+	if (reserve(line, length + 1)) /* + 1: a '~' or a newline always fits */
+		return;
+	memcpy(line->text + line->length, bytes, length);
+	line->length += length;
+	line->columns += columns;
+	if (line->limit && line->columns < line->limit) {
+		line->mark = line->length;
+		line->mark_columns = line->columns;
+	}
+}
+
+/* Replaces what does not fit by a '~'. */
+static void cut(struct line *line)
+{
+	if (!line->full || line->error)
+		return;
+	line->length = line->mark;
+	line->columns = line->mark_columns;
+	if (reserve(line, 2))
+		return;
+	line->text[line->length++] = '~';
+	line->columns++;
+}
+
+void line__put(struct line *line, const char *text)
+{
+	struct glyph glyph;
+
+	for (; *text && !line->full && !line->error; text += glyph.taken) {
+		glyph__read(&glyph, text);
+		append(line, glyph.shown, glyph.length, glyph.columns);
+	}
+}
+
+void line__format(struct line *line, const char *format, ...)
+{
+	char *text = NULL;
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (vasprintf(&text, format, arguments) < 0) {
+		line->error = line->error ? line->error : -ENOMEM;
+		text = NULL;
+	}
+	va_end(arguments);
+	if (text)
+		line__put(line, text);
+	free(text);
+}
+
+int line__width(const char *text)
+{
+	struct glyph glyph;
+	int columns = 0;
+
+	for (; *text; text += glyph.taken) {
+		glyph__read(&glyph, text);
+		columns += glyph.columns;
+	}
+	return columns;
+}
+
+/* Puts as much of `text` as fits below the narrower `limit`. */
+static void put_cut(struct line *line, const char *text, int limit)
+{
+	int whole = line->limit;
+
+	line->limit = limit;
+	line->mark = line->length;
+	line->mark_columns = line->columns;
+	line__put(line, text);
+	cut(line);
+	line->full = false;
+	line->limit = whole;
+	line->mark = line->length;
+	line->mark_columns = line->columns;
+}
+
+void line__cell(struct line *line, const char *text, int width, bool cut_it)
+{
+	int end = line->columns + width;
+
+	if (line->full || line->error)
+		return;
+	if (cut_it && width > 0 && (!line->limit || end < line->limit))
+		put_cut(line, text, end);
+	else
+		line__put(line, text);
+	while (line->columns < end && !line->full && !line->error)
+		append(line, " ", 1, 1);
+}
+
+void line__show(struct line *line, FILE *out)
+{
+	int limit = line->limit, error;
+
+	/* Spaces that did not fit are no loss: only text is. */
+	cut(line);
+	while (line->length && line->text[line->length - 1] == ' ')
+		line->length--;
+	if (!line->error && !reserve(line, 1)) {
+		line->text[line->length++] = '\n';
+		if (fwrite(line->text, 1, line->length, out) != line->length)
+			line->error = errno ? -errno : -EIO;
+	}
+	error = line->error;
+	line->length = line->mark = 0;
+	line->columns = line->mark_columns = 0;
+	line->full = false;
+	line->limit = limit;
+	line->error = error;
+}

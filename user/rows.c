@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Grouping sites into rows, and ranking them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "filter.h"
+#include "snapshot.h"
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+/* Strings are interned, so that pointers stand for them. All zero: no frame has the key. */
+struct key {
+	const char *function, *file, *module;
+	const struct process *process;
+	uint32_t line, kind;
+};
+_Static_assert(sizeof(struct key) == 40, "hashed as bytes: there must be no padding");
+
+struct group {
+	struct key key;
+	size_t row;
+	size_t last_site; /* the last one charged to it, + 1: each is charged once */
+	UT_hash_handle hh;
+};
+
+struct grouping {
+	const struct snapshot *snapshot;
+	const struct query *query;
+	struct rows *rows;
+	size_t room;   /* for that many rows */
+	struct group *groups;
+	size_t site;   /* being charged, + 1 */
+};
+
+static bool key__of_frame(struct key *key, const struct frame *frame, enum group_key by)
+{
+	*key = (struct key){ .kind = frame->kind };
+	switch (by) {
+	case BY_FUNCTION:
+		key->function = frame->function;
+		return key->function;
+	case BY_LINE:
+		key->file = frame->file;
+		key->line = frame->line;
+		return key->file && key->line;
+	case BY_FILE:
+		key->file = frame->file;
+		return key->file;
+	case BY_MODULE:
+		key->module = frame->module;
+		return key->module;
+	default:
+		return false;
+	}
+}
+
+static struct row *rows__add(struct grouping *grouping)
+{
+	struct rows *rows = grouping->rows;
+
+	if (rows->count == grouping->room) {
+		size_t room = grouping->room ? grouping->room * 2 : 256;
+		struct row *items = reallocarray(rows->items, room, sizeof(*items));
+
+		if (!items)
+			return NULL;
+		rows->items = items;
+		grouping->room = room;
+	}
+	memset(&rows->items[rows->count], 0, sizeof(struct row));
+	return &rows->items[rows->count++];
+}
+
+static void row__charge(struct row *row, const struct site *site, const struct process *process)
+{
+	if (row->merged == 0) {
+		row->process = process;
+		row->family = site->family;
+	}
+	if (row->process != process)
+		row->process = NULL;
+	if (row->family != site->family)
+		row->families = true;
+	row->counters.live_bytes += site->counters.live_bytes;
+	row->counters.live_count += site->counters.live_count;
+	row->counters.freed_bytes += site->counters.freed_bytes;
+	row->counters.freed_count += site->counters.freed_count;
+	row->counters.peak_bytes += site->counters.peak_bytes;
+	row->growth += site->growth;
+	row->merged++;
+	row->peak_known = row->merged == 1;
+}
+
+static struct row *row__of_key(struct grouping *grouping, const struct key *key)
+{
+	struct row *row = rows__add(grouping);
+
+	if (!row)
+		return NULL;
+	row->frame.kind = key->kind;
+	row->frame.function = key->function;
+	row->frame.file = key->file;
+	row->frame.line = key->line;
+	row->frame.module = key->module;
+	row->stack.depth = key->function || key->file || key->module;
+	return row;
+}
+
+static struct group *group__add(struct grouping *grouping, const struct key *key)
+{
+	struct group *group = calloc(1, sizeof(*group));
+
+	if (!group)
+		return NULL;
+	group->key = *key;
+	group->row = grouping->rows->count;
+	if (!row__of_key(grouping, key)) {
+		free(group);
+		return NULL;
+	}
+	HASH_ADD(hh, grouping->groups, key, sizeof(struct key), group);
+	if (!group->hh.tbl) {
+		free(group);
+		return NULL;
+	}
+	return group;
+}
+
+static int charge(struct grouping *grouping, const struct key *key, const struct site *site)
+{
+	struct group *group;
+
+	HASH_FIND(hh, grouping->groups, key, sizeof(*key), group);
+	if (!group)
+		group = group__add(grouping, key);
+	if (!group)
+		return -ENOMEM;
+	if (group->last_site == grouping->site)
+		return 0;
+	group->last_site = grouping->site;
+	row__charge(&grouping->rows->items[group->row], site,
+		    snapshot__process(grouping->snapshot, site->process));
+	return 0;
+}
+
+/* Charges the frames that have the key, of Python only or of any kind; returns how many. */
+static int charge_frames(struct grouping *grouping, const struct site *site, bool python)
+{
+	const struct stack *stack = snapshot__stack(grouping->snapshot, site->stack);
+	int charged = 0;
+
+	for (uint32_t i = 0; i < stack->depth; i++) {
+		struct key key;
+
+		if (python && stack->frames[i].kind != FRAME_PYTHON)
+			continue;
+		if (!key__of_frame(&key, &stack->frames[i], grouping->query->by))
+			continue;
+		if (charge(grouping, &key, site))
+			return -ENOMEM;
+		charged++;
+		if (!grouping->query->cumulative)
+			break;
+	}
+	return charged;
+}
+
+static int charge_stack(struct grouping *grouping, const struct site *site)
+{
+	const struct key unknown = { 0 };
+	int charged = 0;
+
+	if (!grouping->query->native)
+		charged = charge_frames(grouping, site, true);
+	if (charged == 0)
+		charged = charge_frames(grouping, site, false);
+	if (charged == 0)
+		charged = charge(grouping, &unknown, site);
+	return charged < 0 ? charged : 0;
+}
+
+static int charge_site(struct grouping *grouping, const struct site *site)
+{
+	const struct process *process = snapshot__process(grouping->snapshot, site->process);
+	const struct key key = { .process = process };
+	struct row *row;
+
+	switch (grouping->query->by) {
+	case BY_STACK:
+		row = rows__add(grouping);
+		if (!row)
+			return -ENOMEM;
+		row__charge(row, site, process);
+		row->stack = *snapshot__stack(grouping->snapshot, site->stack);
+		return 0;
+	case BY_PROCESS:
+		return charge(grouping, &key, site);
+	default:
+		return charge_stack(grouping, site);
+	}
+}
+
+static int group_sites(struct grouping *grouping, struct filter *filter)
+{
+	const struct query *query = grouping->query;
+	int error = 0;
+
+	for (size_t i = 0; i < snapshot__site_count(grouping->snapshot) && !error; i++) {
+		const struct site *site = snapshot__site(grouping->snapshot, i);
+		bool wanted = site->family == FAMILY_MMAP ? query->mmap : query->heap;
+
+		grouping->site = i + 1;
+		if (wanted && filter__keeps(filter, site->stack))
+			error = charge_site(grouping, site);
+	}
+	return error;
+}
+
+/* A process's own peak was measured; it is its row's if all of the process's sites are in the row. */
+static int fill_process_peaks(struct grouping *grouping)
+{
+	const struct process *first = snapshot__process(grouping->snapshot, 0);
+	uint64_t *sites = calloc(snapshot__process_count(grouping->snapshot) + 1, sizeof(*sites));
+
+	if (!sites)
+		return -ENOMEM;
+	for (size_t i = 0; i < snapshot__site_count(grouping->snapshot); i++)
+		sites[snapshot__site(grouping->snapshot, i)->process]++;
+	for (size_t i = 0; i < grouping->rows->count; i++) {
+		struct row *row = &grouping->rows->items[i];
+
+		if (sites[row->process - first] != row->merged)
+			continue;
+		row->counters.peak_bytes = row->process->counters.peak_bytes;
+		row->peak_known = true;
+	}
+	free(sites);
+	return 0;
+}
+
+/* Ranking. Each returns > 0 when `a` stands behind `b`. */
+
+static int descending(uint64_t a, uint64_t b)
+{
+	return (a < b) - (a > b);
+}
+
+static int compare_live(const struct row *a, const struct row *b)
+{
+	return descending(a->counters.live_bytes, b->counters.live_bytes);
+}
+
+static int compare_count(const struct row *a, const struct row *b)
+{
+	return descending(a->counters.live_count, b->counters.live_count);
+}
+
+static int compare_alloc(const struct row *a, const struct row *b)
+{
+	return descending(counters__alloc_bytes(&a->counters), counters__alloc_bytes(&b->counters));
+}
+
+static int compare_allocs(const struct row *a, const struct row *b)
+{
+	return descending(counters__alloc_count(&a->counters), counters__alloc_count(&b->counters));
+}
+
+static int compare_peak(const struct row *a, const struct row *b)
+{
+	return descending(a->counters.peak_bytes, b->counters.peak_bytes);
+}
+
+static int compare_growth(const struct row *a, const struct row *b)
+{
+	return (a->growth < b->growth) - (a->growth > b->growth);
+}
+
+typedef int (*comparison)(const struct row *a, const struct row *b);
+
+static const struct {
+	comparison first, then;
+} orders[] = {
+	[SORT_LIVE] = { compare_live, compare_count },
+	[SORT_COUNT] = { compare_count, compare_live },
+	[SORT_ALLOC] = { compare_alloc, compare_allocs },
+	[SORT_ALLOCS] = { compare_allocs, compare_alloc },
+	[SORT_PEAK] = { compare_peak, compare_count },
+	[SORT_GROWTH] = { compare_growth, compare_count },
+};
+
+static int compare_text(const char *a, const char *b)
+{
+	return a == b ? 0 : strcmp(b ? b : "", a ? a : "");
+}
+
+static int compare_frames(const struct frame *a, const struct frame *b)
+{
+	int order = compare_text(a->file, b->file);
+
+	if (!order)
+		order = descending(a->line, b->line);
+	if (!order)
+		order = compare_text(a->function, b->function);
+	if (!order)
+		order = compare_text(a->module, b->module);
+	if (!order)
+		order = descending(a->offset, b->offset);
+	return order ? order : descending(a->kind, b->kind);
+}
+
+static int compare_stacks(const struct stack *a, const struct stack *b)
+{
+	for (uint32_t i = 0; i < a->depth && i < b->depth; i++) {
+		int order = compare_frames(&a->frames[i], &b->frames[i]);
+
+		if (order)
+			return order;
+	}
+	return descending(a->depth, b->depth);
+}
+
+static int compare_rows(const void *first, const void *second, void *context)
+{
+	const enum sort_key *sort = context;
+	const struct row *a = *(const struct row *const *)first;
+	const struct row *b = *(const struct row *const *)second;
+	int order = orders[*sort].first(a, b);
+
+	if (!order)
+		order = orders[*sort].then(a, b);
+	if (!order)
+		order = compare_stacks(&a->stack, &b->stack);
+	if (!order && a->process && b->process)
+		order = descending(b->process->pid, a->process->pid);
+	if (!order)
+		order = descending(b->family, a->family);
+	/* Rows lie in one array in the order of their first site. */
+	return order ? order : (a > b) - (a < b);
+}
+
+/* Ranks pointers: a row is large. Stacks of one frame are made to point to it where it ends up. */
+static int rank(struct rows *rows, enum sort_key sort, size_t top)
+{
+	size_t kept = top && top < rows->count ? top : rows->count;
+	const struct row **order = calloc(rows->count + 1, sizeof(*order));
+	struct row *ranked = calloc(kept + 1, sizeof(*ranked));
+
+	if (!order || !ranked) {
+		free(order);
+		free(ranked);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < rows->count; i++)
+		order[i] = &rows->items[i];
+	qsort_r(order, rows->count, sizeof(*order), compare_rows, &sort);
+	for (size_t i = 0; i < kept; i++)
+		ranked[i] = *order[i];
+	free(order);
+	free(rows->items);
+	rows->items = ranked;
+	rows->all = rows->count;
+	rows->count = kept;
+	return 0;
+}
+
+/* A row that holds its only frame has a stack which points to it; where it lies must be final. */
+static void rows__point(struct rows *rows)
+{
+	for (size_t i = 0; i < rows->count; i++)
+		rows->items[i].stack.frames = &rows->items[i].frame;
+}
+
+static void free_groups(struct grouping *grouping)
+{
+	struct group *group, *next;
+
+	HASH_ITER(hh, grouping->groups, group, next) {
+		HASH_DEL(grouping->groups, group);
+		free(group);
+	}
+}
+
+int snapshot__rows(const struct snapshot *snapshot, const struct query *query, struct rows *rows)
+{
+	struct grouping grouping = { .snapshot = snapshot, .query = query, .rows = rows };
+	struct filter *filter = filter__new(snapshot, query->include, query->exclude);
+	int error = filter ? 0 : -ENOMEM;
+
+	*rows = (struct rows){ 0 };
+	if (!error)
+		error = group_sites(&grouping, filter);
+	if (!error && query->by == BY_PROCESS)
+		error = fill_process_peaks(&grouping);
+	if (!error && query->by != BY_STACK)
+		rows__point(rows);
+	if (!error)
+		error = rank(rows, query->sort, query->top);
+	if (!error && query->by != BY_STACK)
+		rows__point(rows);
+	free_groups(&grouping);
+	filter__free(filter);
+	if (error)
+		rows__free(rows);
+	return error;
+}
+
+void rows__free(struct rows *rows)
+{
+	free(rows->items);
+	*rows = (struct rows){ 0 };
+}

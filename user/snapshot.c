@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "snapshot.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* uthash would otherwise exit() when there is no memory; it leaves hh.tbl NULL instead. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+struct string {
+	UT_hash_handle hh;
+	uint32_t id;
+	char text[];
+};
+
+/*
+ * Callers hand in the same pointers again and again: a module's name comes with every frame. What
+ * a pointer gave the last time is worth one compare (what it points to may have changed since).
+ */
+enum { RECENT = 1024 };
+struct recent {
+	const char *given, *interned;
+};
+
+struct snapshot {
+	struct snapshot_header header;
+	struct string *strings;
+	struct recent recent[RECENT];
+	struct process *processes;
+	struct stack *stacks;
+	struct site *sites;
+	size_t process_count, process_size;
+	size_t stack_count, stack_size;
+	size_t site_count, site_size;
+	bool has_growth;
+};
+
+struct snapshot *snapshot__new(void)
+{
+	return calloc(1, sizeof(struct snapshot));
+}
+
+void snapshot__free(struct snapshot *snapshot)
+{
+	struct string *string, *next;
+
+	if (!snapshot)
+		return;
+	HASH_ITER(hh, snapshot->strings, string, next) {
+		HASH_DEL(snapshot->strings, string);
+		free(string);
+	}
+	for (size_t i = 0; i < snapshot->stack_count; i++)
+		free((void *)snapshot->stacks[i].frames);
+	free(snapshot->processes);
+	free(snapshot->stacks);
+	free(snapshot->sites);
+	free(snapshot);
+}
+
+static const char *intern(struct snapshot *snapshot, const char *text)
+{
+	size_t length = strlen(text);
+	struct string *string;
+	unsigned int hash;
+
+	HASH_VALUE(text, length, hash);
+	HASH_FIND_BYHASHVALUE(hh, snapshot->strings, text, length, hash, string);
+	if (string)
+		return string->text;
+	string = malloc(sizeof(*string) + length + 1);
+	if (!string)
+		return NULL;
+	memcpy(string->text, text, length + 1);
+	string->id = HASH_COUNT(snapshot->strings);
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, snapshot->strings, string->text, length, hash, string);
+	if (!string->hh.tbl) {
+		free(string);
+		return NULL;
+	}
+	return string->text;
+}
+
+const char *snapshot__intern(struct snapshot *snapshot, const char *string)
+{
+	struct recent *recent;
+
+	if (!string)
+		return NULL;
+	recent = &snapshot->recent[((uintptr_t)string ^ (uintptr_t)string >> 10) % RECENT];
+	if (recent->given == string && (recent->interned == string || !strcmp(recent->interned, string)))
+		return recent->interned;
+	recent->interned = intern(snapshot, string);
+	recent->given = recent->interned ? string : NULL;
+	return recent->interned;
+}
+
+size_t snapshot__string_count(const struct snapshot *snapshot)
+{
+	return HASH_COUNT(snapshot->strings);
+}
+
+uint32_t snapshot__string_id(const char *interned)
+{
+	const struct string *string = (const void *)(interned - offsetof(struct string, text));
+
+	return string->id;
+}
+
+/* Makes room for one item more. Indices are returned as int, so there are never more than that. */
+static int make_room(void *items, size_t *size, size_t count, size_t item)
+{
+	void **place = items, *moved;
+	size_t wanted = *size ? *size * 2 : 64;
+
+	if (count < *size)
+		return 0;
+	if (wanted > INT32_MAX)
+		return -ENOMEM;
+	moved = reallocarray(*place, wanted, item);
+	if (!moved)
+		return -ENOMEM;
+	*place = moved;
+	*size = wanted;
+	return 0;
+}
+
+int snapshot__add_process(struct snapshot *snapshot, const struct process *process)
+{
+	const char *comm = snapshot__intern(snapshot, process->comm);
+	struct process *added;
+
+	if (process->comm && !comm)
+		return -ENOMEM;
+	if (make_room(&snapshot->processes, &snapshot->process_size, snapshot->process_count,
+		      sizeof(*process)))
+		return -ENOMEM;
+	added = &snapshot->processes[snapshot->process_count];
+	*added = *process;
+	added->comm = comm;
+	return (int)snapshot->process_count++;
+}
+
+static int intern_frame(struct snapshot *snapshot, struct frame *frame)
+{
+	const char **const strings[] = {
+		&frame->function, &frame->file, &frame->module, &frame->path, &frame->build_id,
+	};
+
+	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+		const char *interned = snapshot__intern(snapshot, *strings[i]);
+
+		if (*strings[i] && !interned)
+			return -ENOMEM;
+		*strings[i] = interned;
+	}
+	return 0;
+}
+
+static int copy_frames(struct snapshot *snapshot, const struct stack *stack, struct frame **copy)
+{
+	struct frame *frames = NULL;
+
+	*copy = NULL;
+	if (stack->depth == 0)
+		return 0;
+	frames = reallocarray(NULL, stack->depth, sizeof(*frames));
+	if (!frames)
+		return -ENOMEM;
+	memcpy(frames, stack->frames, stack->depth * sizeof(*frames));
+	for (uint32_t i = 0; i < stack->depth; i++) {
+		if (intern_frame(snapshot, &frames[i])) {
+			free(frames);
+			return -ENOMEM;
+		}
+	}
+	*copy = frames;
+	return 0;
+}
+
+int snapshot__add_stack(struct snapshot *snapshot, const struct stack *stack)
+{
+	struct frame *frames;
+	struct stack *added;
+
+	if (make_room(&snapshot->stacks, &snapshot->stack_size, snapshot->stack_count, sizeof(*stack)))
+		return -ENOMEM;
+	if (copy_frames(snapshot, stack, &frames))
+		return -ENOMEM;
+	added = &snapshot->stacks[snapshot->stack_count];
+	*added = *stack;
+	added->frames = frames;
+	return (int)snapshot->stack_count++;
+}
+
+int snapshot__add_site(struct snapshot *snapshot, const struct site *site)
+{
+	if (site->process >= snapshot->process_count || site->stack >= snapshot->stack_count)
+		return -EINVAL;
+	if (make_room(&snapshot->sites, &snapshot->site_size, snapshot->site_count, sizeof(*site)))
+		return -ENOMEM;
+	snapshot->sites[snapshot->site_count] = *site;
+	return (int)snapshot->site_count++;
+}
+
+void snapshot__set_header(struct snapshot *snapshot, const struct snapshot_header *header)
+{
+	snapshot->header = *header;
+	snapshot->header.mode = snapshot__intern(snapshot, header->mode);
+}
+
+const struct snapshot_header *snapshot__header(const struct snapshot *snapshot)
+{
+	return &snapshot->header;
+}
+
+bool snapshot__has_growth(const struct snapshot *snapshot)
+{
+	return snapshot->has_growth;
+}
+
+size_t snapshot__process_count(const struct snapshot *snapshot)
+{
+	return snapshot->process_count;
+}
+
+const struct process *snapshot__process(const struct snapshot *snapshot, size_t index)
+{
+	return &snapshot->processes[index];
+}
+
+size_t snapshot__stack_count(const struct snapshot *snapshot)
+{
+	return snapshot->stack_count;
+}
+
+const struct stack *snapshot__stack(const struct snapshot *snapshot, size_t index)
+{
+	return &snapshot->stacks[index];
+}
+
+size_t snapshot__site_count(const struct snapshot *snapshot)
+{
+	return snapshot->site_count;
+}
+
+const struct site *snapshot__site(const struct snapshot *snapshot, size_t index)
+{
+	return &snapshot->sites[index];
+}
+
+struct totals snapshot__totals(const struct snapshot *snapshot)
+{
+	struct totals totals = { 0 };
+
+	for (size_t i = 0; i < snapshot->process_count; i++) {
+		const struct process *process = &snapshot->processes[i];
+
+		totals.counters.live_bytes += process->counters.live_bytes;
+		totals.counters.live_count += process->counters.live_count;
+		totals.counters.freed_bytes += process->counters.freed_bytes;
+		totals.counters.freed_count += process->counters.freed_count;
+		totals.failed_count += process->failed_count;
+		totals.unmatched_frees += process->unmatched_frees;
+		totals.growth += process->growth;
+		totals.alloc_rate += process->alloc_rate;
+	}
+	return totals;
+}
+
+/* Growth: what the same site, and the same process, had in the snapshot before. */
+
+struct past_key {
+	uint64_t start, stack; /* stack: its id; 0 for the process as a whole */
+	int32_t pid;
+	uint32_t what;         /* enum family, or PAST_PROCESS */
+};
+enum { PAST_PROCESS = 2 };
+_Static_assert(sizeof(struct past_key) == 24, "hashed as bytes: there must be no padding");
+
+struct past {
+	struct past_key key;
+	const struct counters *counters;
+	UT_hash_handle hh;
+};
+
+struct pasts {
+	struct past *items;
+	struct past *table;
+};
+
+static struct past_key process_key(const struct process *process)
+{
+	return (struct past_key){ process->start, 0, process->pid, PAST_PROCESS };
+}
+
+static struct past_key site_key(const struct snapshot *snapshot, const struct site *site)
+{
+	const struct process *process = &snapshot->processes[site->process];
+
+	return (struct past_key){ process->start, snapshot->stacks[site->stack].id, process->pid,
+				  site->family };
+}
+
+static void pasts__free(struct pasts *pasts)
+{
+	HASH_CLEAR(hh, pasts->table);
+	free(pasts->items);
+}
+
+static int pasts__fill(struct pasts *pasts, const struct snapshot *before)
+{
+	size_t count = before->process_count + before->site_count;
+	struct past *past;
+
+	pasts->table = NULL;
+	pasts->items = calloc(count ? count : 1, sizeof(*pasts->items));
+	if (!pasts->items)
+		return -ENOMEM;
+	past = pasts->items;
+	for (size_t i = 0; i < before->process_count; i++, past++) {
+		past->key = process_key(&before->processes[i]);
+		past->counters = &before->processes[i].counters;
+	}
+	for (size_t i = 0; i < before->site_count; i++, past++) {
+		past->key = site_key(before, &before->sites[i]);
+		past->counters = &before->sites[i].counters;
+	}
+	for (size_t i = 0; i < count; i++) {
+		HASH_ADD(hh, pasts->table, key, sizeof(struct past_key), &pasts->items[i]);
+		if (!pasts->items[i].hh.tbl)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static struct counters pasts__find(const struct pasts *pasts, struct past_key key)
+{
+	struct past *past;
+
+	HASH_FIND(hh, pasts->table, &key, sizeof(key), past);
+	return past ? *past->counters : (struct counters){ 0 };
+}
+
+static double difference(uint64_t now, uint64_t before)
+{
+	return now >= before ? (double)(now - before) : -(double)(before - now);
+}
+
+static void grow_process(struct process *process, const struct counters *before, double interval)
+{
+	uint64_t allocs = counters__alloc_count(&process->counters);
+	uint64_t allocs_before = counters__alloc_count(before);
+
+	/* Fewer allocations than before: exec emptied the books in between. */
+	if (allocs < allocs_before)
+		allocs_before = 0;
+	process->growth = difference(process->counters.live_bytes, before->live_bytes) / interval;
+	process->alloc_rate = (double)(allocs - allocs_before) / interval;
+}
+
+int snapshot__grow_since(struct snapshot *snapshot, const struct snapshot *before)
+{
+	double interval = snapshot->header.interval_s;
+	struct pasts pasts = { 0 };
+	int error = 0;
+
+	if (before)
+		error = pasts__fill(&pasts, before);
+	if (error)
+		goto out;
+	if (!(interval > 0))
+		goto out;
+	snapshot->has_growth = true;
+	for (size_t i = 0; i < snapshot->process_count; i++) {
+		struct process *process = &snapshot->processes[i];
+		struct counters past = pasts__find(&pasts, process_key(process));
+
+		grow_process(process, &past, interval);
+	}
+	for (size_t i = 0; i < snapshot->site_count; i++) {
+		struct site *site = &snapshot->sites[i];
+		struct counters past = pasts__find(&pasts, site_key(snapshot, site));
+
+		site->growth = difference(site->counters.live_bytes, past.live_bytes) / interval;
+	}
+out:
+	pasts__free(&pasts);
+	return error;
+}
