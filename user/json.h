@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MEMWATCH_JSON_H
+#define MEMWATCH_JSON_H
+/*
+ * A writer of JSON. Integers are exact up to 2^64 - 1, reals have three decimals whatever the locale.
+ * What is written is valid UTF-8 and prints safely: in strings, control characters and those that
+ * reorder text are JSON's \u escapes (they read back as they were), and a byte that is no UTF-8 becomes
+ * the four characters \xNN (which JSON writes "\\xNN").
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct json {
+	FILE *out;
+	size_t length;
+	int error;    /* the first -errno; nothing is written after it */
+	bool comma;   /* before the next value */
+	char buffer[1 << 16];
+};
+
+void json__init(struct json *json, FILE *out);
+/* `name` is NULL in arrays. */
+void json__open(struct json *json, const char *name, char bracket);
+void json__close(struct json *json, char bracket);
+void json__string(struct json *json, const char *name, const char *value); /* NULL, "": left out */
+void json__integer(struct json *json, const char *name, uint64_t value);
+void json__real(struct json *json, const char *name, double value);
+void json__bool(struct json *json, const char *name, bool value);
+/* Ends the line, flushes the stream; 0 or -errno. */
+int json__end(struct json *json);
+
+#endif
