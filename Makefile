@@ -26,8 +26,6 @@ USER_OBJECTS := $(patsubst %.c,$O/%.o,$(wildcard user/*.c))
 LIBRARY := $O/libmemwatch.a
 UNIT_TESTS := $(patsubst %.c,$O/%,$(wildcard tests/unit/test_*.c))
 TESTS := $(UNIT_TESTS) $(wildcard tests/style/*.t tests/system/*.bats)
-WORKLOADS := $(patsubst %,$O/%,$(basename $(wildcard tests/workloads/*.c tests/workloads/*.cc)))
-WORKLOAD_CFLAGS := -O2 -g -pthread -Wall
 DOCUMENTS := $(wildcard README.md LICENSE)
 MANUALS := $(wildcard docs/*.[1-8])
 
@@ -36,13 +34,13 @@ all: $(if $(wildcard user/main.c),$O/memwatch) ## build the program: build/memwa
 demo: all ## watch a program that grows, and say which of its lines are to blame
 	$Qtools/run-demo $O/memwatch
 
-check: all $(UNIT_TESTS) $(WORKLOADS) ## run every test; those that need root are skipped without it
+check: all $(UNIT_TESTS) workloads ## run every test; those that need root are skipped without it
 	$QO=$(abspath $O) prove --directives --exec tools/run-test $(TESTS)
 
-check-kernels: all $(WORKLOADS) ## boot Debian's 6.1 and 6.12 kernels in QEMU and run the accounting tests
+check-kernels: all workloads ## boot Debian's 6.1 and 6.12 kernels in QEMU and run the accounting tests
 	$Qtools/check-kernels $O
 
-bench: all $(WORKLOADS) ## measure the cost against the trap floor, bpftrace and heaptrack
+bench: all workloads ## measure the cost against the trap floor, bpftrace and heaptrack
 	$Qtools/bench $O
 
 install: all ## install below PREFIX (/usr/local), staged in DESTDIR
@@ -94,15 +92,10 @@ $O/tests/unit/%: $O/tests/unit/%.o $(LIBRARY)
 	$Q$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
 # Workloads are what the system tests watch: programs of their own, never sanitized.
-$O/tests/workloads/%: tests/workloads/%.c
-	$(call say,CC)
-	$Q$(CC) $(WORKLOAD_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(WORKLOAD_LIBS)
-
-$O/tests/workloads/%: tests/workloads/%.cc
-	$(call say,CXX)
-	$Q$(CXX) $(WORKLOAD_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(WORKLOAD_LIBS)
+workloads:
+	$Q$(MAKE) --no-print-directory -C tests/workloads O=$(abspath $O)
 
 -include $(wildcard $O/user/*.d $O/bpf/*.d $O/tests/*/*.d)
-.PHONY: all demo check check-kernels bench install uninstall clean help
+.PHONY: all demo check check-kernels bench install uninstall clean help workloads
 .SECONDARY:
 .DELETE_ON_ERROR:
