@@ -166,21 +166,16 @@ void line__cell(struct line *line, const char *text, int width, bool cut_it)
 
 void line__show(struct line *line, FILE *out)
 {
-	int limit = line->limit, error;
-
-	/* Spaces that did not fit are no loss: only text is. */
 	cut(line);
 	while (line->length && line->text[line->length - 1] == ' ')
 		line->length--;
 	if (!line->error && !reserve(line, 1)) {
 		line->text[line->length++] = '\n';
+		errno = 0;
 		if (fwrite(line->text, 1, line->length, out) != line->length)
 			line->error = errno ? -errno : -EIO;
 	}
-	error = line->error;
 	line->length = line->mark = 0;
 	line->columns = line->mark_columns = 0;
 	line->full = false;
-	line->limit = limit;
-	line->error = error;
 }
