@@ -72,4 +72,141 @@ struct unwind_row {
 };
 MEMWATCH_ASSERT_SIZE(struct unwind_row, 8);
 
+/* Frames as the kernel captures them: a kind in the top four bits. */
+enum frame_tag {
+	FRAME_TAG_NONE,
+	FRAME_TAG_RETURN,  /* object in bits 40-59, file offset of a return address in bits 0-39 */
+	FRAME_TAG_EXACT,   /* the same, of an instruction that was interrupted (signal frames) */
+	FRAME_TAG_ADDRESS, /* a return address in bits 0-47: code without a file, of one process */
+	FRAME_TAG_CODE,    /* a CPython code object's address in bits 0-47; FRAME_TAG_INSTRUCTION follows */
+	FRAME_TAG_INSTRUCTION, /* byte offset of the instruction in the code object's bytecode, bits 0-39 */
+};
+#define FRAME_TAG(frame) ((frame) >> 60)
+#define FRAME_OBJECT(frame) ((frame) >> 40 & 0xfffff)
+#define FRAME_OFFSET(frame) ((frame) & 0xffffffffffULL)
+#define FRAME_ADDRESS(frame) ((frame) & 0xffffffffffffULL)
+#define MEMWATCH_MAX_OBJECTS 0x100000
+
+#define MEMWATCH_MAX_FRAMES 127 /* the kernel's own PERF_MAX_STACK_DEPTH, and bcc's */
+
+/* How a stack ended. */
+enum stack_state {
+	STACK_STATE_COMPLETE,  /* at the thread's first frame */
+	STACK_STATE_TRUNCATED, /* at MEMWATCH_MAX_FRAMES */
+	STACK_STATE_BROKEN,    /* where nothing said how to go on */
+};
+
+struct stack_record {
+	__u32 count;
+	__u32 state;    /* enum stack_state */
+	__u32 book;     /* when it holds addresses of one process; else 0 */
+	__u32 pointers; /* frames that were found by frame pointers */
+	__u64 frames[MEMWATCH_MAX_FRAMES]; /* leaf first */
+};
+MEMWATCH_ASSERT_SIZE(struct stack_record, 16 + 8 * MEMWATCH_MAX_FRAMES);
+
+/*
+ * A book holds the accounts of one process from its start, or its exec, to its end. Book ids are
+ * indices, handed out through a queue and given back by user space when nothing refers to them.
+ * Id 0 is never used.
+ */
+enum book_state { BOOK_FREE, BOOK_OPEN, BOOK_IGNORED, BOOK_REPLACED /* by exec */, BOOK_EXITED };
+
+struct account {
+	__u64 live_bytes, live_count, freed_bytes, freed_count, peak_bytes;
+};
+
+struct book {
+	struct account heap; /* of the whole process, whatever the filters say */
+	__u64 failed_count;
+	__u64 unmatched_frees;
+	__u64 mmap_peak;       /* the most heap.live_bytes since the last event of the mmap family */
+	__u32 tgid;
+	__u32 state;           /* enum book_state */
+	__u32 mapping_first;   /* its slice of the mappings */
+	__u32 mapping_count;
+	__u32 generation;      /* of the slice; a memo of another one is void */
+	__u32 changes;         /* times the loader said that mappings change; written by the kernel */
+	__u32 changes_seen;    /* what `changes` was before the slice was read; written by user space */
+	__u32 asked;           /* an EVENT_MAPPINGS is under way; reset by user space */
+	__u32 mapped;          /* the program has made mappings of its own */
+	__u32 zero;
+};
+MEMWATCH_ASSERT_SIZE(struct book, 104);
+
+struct mapping_record { /* executable mappings of a process, ascending */
+	__u64 start, end;
+	__u64 offset;  /* in the file, of start */
+	__u32 object;  /* 0: no file */
+	__u32 flags;
+};
+MEMWATCH_ASSERT_SIZE(struct mapping_record, 32);
+
+struct page_key { /* 64 KiB of an object's file */
+	__u32 object;
+	__u32 page;
+};
+struct page_rows { /* their rows */
+	__u32 first, count;
+};
+
+struct block_key {
+	__u64 address;
+	__u32 book;
+	__u32 zero;
+};
+
+struct block {
+	__u64 stack;  /* id; 0: the book's site of last resort */
+	__u64 size;   /* bytes requested */
+	__u64 birth;  /* ns, CLOCK_MONOTONIC */
+	__u32 weight; /* blocks that it stands for; 0: not counted in a site (filtered) */
+	__u32 zero;
+};
+MEMWATCH_ASSERT_SIZE(struct block, 32);
+
+struct site_key {
+	__u64 stack;
+	__u32 book;
+	__u32 zero;
+};
+MEMWATCH_ASSERT_SIZE(struct site_key, 16);
+
+enum event_type {
+	EVENT_BOOK,     /* a book was opened for tgid */
+	EVENT_EXEC,     /* `book` replaces `other` */
+	EVENT_EXIT,     /* of the process of `book` */
+	EVENT_MAPPINGS, /* `book` ran into code that its slice does not show, or the loader changed something */
+	EVENT_MAP,      /* [address, address + length) was mapped by the program */
+	EVENT_UNMAP,    /* the program is about to unmap it */
+	EVENT_REMAP,    /* [other_address, + other_length) became [address, + length) */
+};
+
+struct event {
+	__u32 type;
+	__u32 book;
+	__u32 tgid;
+	__u32 other;
+	__u64 time;  /* ns, CLOCK_MONOTONIC */
+	__u64 stack;
+	__u64 address, length;
+	__u64 other_address, other_length;
+	__u64 heap_peak; /* the most heap.live_bytes since the event of the mmap family before */
+	__u32 protection, flags; /* as given to mmap or mremap */
+};
+MEMWATCH_ASSERT_SIZE(struct event, 80);
+
+/* What could not be recorded; each is one more than the number that was. */
+struct loss_record {
+	__u64 blocks;   /* allocations: the table of blocks was full */
+	__u64 sites;    /* allocations charged to no site: the table of sites was full */
+	__u64 stacks;   /* allocations without a stack: the table of stacks was full */
+	__u64 inflight; /* calls whose return was never seen, or that could not be remembered */
+	__u64 events;   /* the ring buffer was full */
+	__u64 books;    /* processes not observed: no free book */
+	__u64 truncated_stacks, broken_stacks; /* allocations with such a stack */
+	__u64 walks; /* no loss: stacks that no memo could vouch for */
+};
+MEMWATCH_ASSERT_SIZE(struct loss_record, 72);
+
 #endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MEMWATCH_ACCOUNT_BPF_H
+#define MEMWATCH_ACCOUNT_BPF_H
+/*
+ * The books: what an allocation, a free, an exec and an exit do to them. A block is charged to its
+ * site and to its process at once; `live` and `freed` are kept and `allocated` is their sum, so
+ * that no reader can see the three disagree.
+ */
+#include "maps.bpf.h"
+
+/* Raises `peak` to `live`; a lost race means that somebody raised it, so look again. */
+static inline void account__raise(u64 *peak, u64 live)
+{
+	u64 seen = *(volatile u64 *)peak;
+
+	for (int i = 0; i < 16 && live > seen; i++)
+		seen = __sync_val_compare_and_swap(peak, seen, live);
+}
+
+static inline u64 account__add(struct account *account, u64 size)
+{
+	u64 live = __sync_fetch_and_add(&account->live_bytes, size) + size;
+
+	__sync_fetch_and_add(&account->live_count, 1);
+	account__raise(&account->peak_bytes, live);
+	return live;
+}
+
+static inline void account__subtract(struct account *account, u64 size)
+{
+	__sync_fetch_and_add(&account->live_bytes, -size);
+	__sync_fetch_and_add(&account->live_count, -1);
+	__sync_fetch_and_add(&account->freed_bytes, size);
+	__sync_fetch_and_add(&account->freed_count, 1);
+}
+
+/* The counters of a site, made when they are not there; the table full: the book's site 0. */
+static inline struct account *site__of(u32 book, u64 *stack)
+{
+	static const struct account nothing;
+	struct site_key key = { .stack = *stack, .book = book };
+	struct account *site = bpf_map_lookup_elem(&sites, &key);
+
+	if (site)
+		return site;
+	bpf_map_update_elem(&sites, &key, &nothing, BPF_NOEXIST);
+	site = bpf_map_lookup_elem(&sites, &key);
+	if (site)
+		return site;
+	LOSE(sites);
+	*stack = key.stack = 0;
+	return bpf_map_lookup_elem(&sites, &key); /* made with the book */
+}
+
+/* Takes a block off the table, out of everybody's reach; its charge stays until block__settle. */
+static inline bool block__take(u32 id, u64 address, struct block *block)
+{
+	struct block_key key = { .address = address, .book = id };
+	struct block *found = bpf_map_lookup_elem(&blocks, &key);
+
+	if (!found)
+		return false;
+	*block = *found; /* before it is deleted: the memory is reused at once */
+	return !bpf_map_delete_elem(&blocks, &key);
+}
+
+static inline void block__put_back(u32 id, u64 address, const struct block *block)
+{
+	struct block_key key = { .address = address, .book = id };
+
+	bpf_map_update_elem(&blocks, &key, block, BPF_ANY);
+}
+
+/* The block that was taken is free. */
+static inline void block__settle(u32 id, struct book *book, const struct block *block)
+{
+	struct site_key key = { .stack = block->stack, .book = id };
+	struct account *site;
+
+	account__subtract(&book->heap, block->size);
+	if (!block->weight)
+		return;
+	site = bpf_map_lookup_elem(&sites, &key);
+	if (site)
+		account__subtract(site, block->size);
+}
+
+/* The block at `address` is gone, though its free was never seen: the address was handed out again. */
+static __noinline bool block__forget(u32 id, struct book *book, u64 address)
+{
+	struct block block;
+
+	if (!book || !block__take(id, address, &block))
+		return false;
+	LOSE(inflight);
+	block__settle(id, book, &block);
+	return true;
+}
+
+/* An allocation returned. */
+static inline void block__add(u32 id, struct book *book, u64 address, u64 size, u64 stack)
+{
+	struct block_key key = { .address = address, .book = id };
+	struct account *site = NULL;
+	struct block block = { .size = size, .birth = bpf_ktime_get_ns() };
+
+	if (size >= min_size && size <= max_size)
+		site = site__of(id, &stack);
+	block.weight = !!site;
+	block.stack = stack;
+	if (bpf_map_update_elem(&blocks, &key, &block, BPF_NOEXIST) &&
+	    (!block__forget(id, book, address) ||
+	     bpf_map_update_elem(&blocks, &key, &block, BPF_NOEXIST))) {
+		LOSE(blocks);
+		return;
+	}
+	if (site)
+		account__add(site, size);
+	account__raise(&book->mmap_peak, account__add(&book->heap, size));
+}
+
+/* Opens a book. Returns its id, or 0 when there is none left. */
+static __noinline u32 book__open(u32 tgid)
+{
+	static const struct account nothing;
+	struct site_key last_resort = {};
+	struct book *book;
+	u32 id;
+
+	if (bpf_map_pop_elem(&free_books, &id)) {
+		LOSE(books);
+		return 0;
+	}
+	book = book__get(id);
+	if (!book)
+		return 0;
+	__builtin_memset(book, 0, sizeof(*book));
+	book->tgid = tgid;
+	book->state = BOOK_OPEN;
+	last_resort.book = id;
+	bpf_map_update_elem(&sites, &last_resort, &nothing, BPF_NOEXIST);
+	return id;
+}
+
+/* Gives back a book that nobody has seen. */
+static inline void book__discard(u32 id)
+{
+	struct site_key last_resort = { .book = id };
+
+	bpf_map_delete_elem(&sites, &last_resort);
+	bpf_map_push_elem(&free_books, &id, 0);
+}
+
+/* The calling process's book, opened when it has none. Returns 0 when it is not to be observed. */
+static __noinline u32 book__current(void)
+{
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct event event = { .type = EVENT_BOOK, .tgid = tgid };
+	u32 *known, id;
+
+	if (tgid == self_tgid || (only_targets && !bpf_map_lookup_elem(&targets, &tgid)))
+		return 0;
+	known = bpf_map_lookup_elem(&tgids, &tgid);
+	if (known)
+		return *known;
+	id = book__open(tgid);
+	if (!id)
+		return 0;
+	if (!bpf_map_update_elem(&tgids, &tgid, &id, BPF_NOEXIST)) {
+		event.book = id;
+		event__send(&event);
+		return id;
+	}
+	book__discard(id); /* another thread was faster */
+	known = bpf_map_lookup_elem(&tgids, &tgid);
+	return known ? *known : 0;
+}
+
+/* exec: a new book; nothing of the old one is live any more. Returns the new id. */
+static inline u32 book__replace(u32 tgid)
+{
+	struct event event = { .type = EVENT_EXEC, .tgid = tgid };
+	u32 *known = bpf_map_lookup_elem(&tgids, &tgid);
+	struct book *book;
+
+	if (!known)
+		return 0;
+	event.other = *known;
+	book = book__get(*known);
+	if (book)
+		book->state = BOOK_REPLACED;
+	event.book = book__open(tgid);
+	if (event.book)
+		bpf_map_update_elem(&tgids, &tgid, &event.book, BPF_ANY);
+	else
+		bpf_map_delete_elem(&tgids, &tgid);
+	event__send(&event);
+	return event.book;
+}
+
+/* exit of the last thread: the accounts stay readable until user space gives the book back. */
+static inline void book__close(u32 tgid)
+{
+	struct event event = { .type = EVENT_EXIT, .tgid = tgid };
+	u32 *known = bpf_map_lookup_elem(&tgids, &tgid);
+	struct book *book;
+
+	if (!known)
+		return;
+	event.book = *known;
+	book = book__get(*known);
+	if (book)
+		book->state = BOOK_EXITED;
+	bpf_map_delete_elem(&tgids, &tgid);
+	event__send(&event);
+}
+
+#endif

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Probe entry points of the allocator family. Each names what arrived and hands it to the books.
+ *
+ * Only the outermost call of a thread counts (calloc calls malloc, malloc calls mmap). What that call is
+ * waits in the thread's own storage until its return address's slot is popped.
+ */
+#include "account.bpf.h"
+#include "stack.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+enum {
+	NEST_BYTES = 256 << 10, /* an allocator's own calls stay this near; further away is another stack */
+};
+
+struct thread {
+	u32 book;       /* 0: not known yet */
+	u32 kind;       /* of the call that is under way; ENTRY_NONE: there is none */
+	u64 slot;       /* where its return address lies */
+	u64 cookie;
+	u64 size;       /* requested */
+	u64 pointer;    /* realloc: the block; posix_memalign: where the address will be */
+	u64 stack;
+	u64 length;     /* mremap: of the old range */
+	u32 protection, flags;
+	bool has_block; /* `block` was taken off the books by this call */
+	struct block block;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct thread);
+} threads SEC(".maps");
+
+/* The calling thread, if its process is to be observed. */
+static inline struct thread *thread__current(struct book **book)
+{
+	struct thread *thread;
+	u32 id = 0;
+
+	thread = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, 0);
+	if (!thread) {
+		id = book__current();
+		if (!id)
+			return NULL;
+		thread = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL,
+					      BPF_LOCAL_STORAGE_GET_F_CREATE);
+		if (!thread) {
+			LOSE(inflight);
+			return NULL;
+		}
+		thread->book = id;
+	}
+	*book = book__get(thread->book);
+	return *book && (*book)->state == BOOK_OPEN ? thread : NULL;
+}
+
+/* A load at a fixed place: written in C, clang merges the cases into one load at a computed place,
+ * which the verifier refuses ("dereference of modified ctx ptr"). */
+#define READ_REGISTER(number, field) \
+	case number: \
+		asm volatile("%0 = *(u64 *)(%1 + %2)" \
+			     : "=r"(value) \
+			     : "r"(regs), "i"(__builtin_offsetof(struct pt_regs, field))); \
+		return value
+
+/* The register with this number in the x86 encoding. */
+static __noinline u64 register__read(struct pt_regs *regs, u32 number)
+{
+	u64 value;
+
+	switch (number) {
+	READ_REGISTER(0, ax);
+	READ_REGISTER(1, cx);
+	READ_REGISTER(2, dx);
+	READ_REGISTER(3, bx);
+	READ_REGISTER(5, bp);
+	READ_REGISTER(6, si);
+	READ_REGISTER(7, di);
+	READ_REGISTER(8, r8);
+	READ_REGISTER(9, r9);
+	READ_REGISTER(10, r10);
+	READ_REGISTER(11, r11);
+	READ_REGISTER(12, r12);
+	READ_REGISTER(13, r13);
+	READ_REGISTER(14, r14);
+	READ_REGISTER(15, r15);
+	}
+	return 0;
+}
+
+static inline u64 argument(struct pt_regs *regs, u64 cookie, u32 n)
+{
+	return register__read(regs, COOKIE_ARGUMENT(cookie, n));
+}
+
+/*
+ * Is the remembered call of this thread still under way, now that another entry comes by at `slot`?
+ * It is gone when the stack has been unwound past it (longjmp, a return that was never seen). An entry at
+ * the very same slot is its tail call while the slot still holds the trampoline, else a new call.
+ */
+static inline bool thread__is_nested(const struct thread *thread, u64 slot)
+{
+	u64 word;
+
+	if (slot > thread->slot || thread->slot - slot > NEST_BYTES)
+		return false;
+	if (thread->cookie & COOKIE_NO_RETURN)
+		return slot < thread->slot;
+	return user__read(thread->slot, &word) && word == trampoline__address();
+}
+
+/* The remembered call never came back, so what it took off the books is where it was. */
+static __noinline void thread__abandon(struct thread *thread)
+{
+	if (!thread)
+		return;
+	LOSE(inflight);
+	if (thread->has_block)
+		block__put_back(thread->book, thread->pointer, &thread->block);
+	thread->kind = ENTRY_NONE;
+}
+
+static inline void free__enter(struct thread *thread, struct book *book, u64 address)
+{
+	struct block block;
+
+	if (!address)
+		return;
+	if (block__take(thread->book, address, &block))
+		block__settle(thread->book, book, &block);
+	else
+		__sync_fetch_and_add(&book->unmatched_frees, 1);
+}
+
+static inline void unmap__enter(struct thread *thread, struct book *book, u64 address, u64 length)
+{
+	struct event event = {
+		.type = EVENT_UNMAP, .book = thread->book, .tgid = book->tgid,
+		.address = address, .length = length,
+	};
+
+	if (!book->mapped)
+		return; /* free unmaps large blocks: they were never on these books */
+	event.heap_peak = __sync_lock_test_and_set(&book->mmap_peak, book->heap.live_bytes);
+	event__send(&event);
+}
+
+/* Remembers what will be needed when the call returns. */
+static inline void thread__remember(struct thread *thread, struct pt_regs *regs, u64 cookie)
+{
+	u32 kind = COOKIE_KIND(cookie);
+
+	thread->has_block = false;
+	thread->pointer = 0;
+	switch (kind) {
+	case ENTRY_MALLOC:
+		thread->size = argument(regs, cookie, 0);
+		break;
+	case ENTRY_CALLOC:
+		thread->size = argument(regs, cookie, 0) * argument(regs, cookie, 1);
+		break;
+	case ENTRY_REALLOC:
+	case ENTRY_REALLOCARRAY:
+		thread->pointer = argument(regs, cookie, 0);
+		thread->size = argument(regs, cookie, 1);
+		if (kind == ENTRY_REALLOCARRAY)
+			thread->size *= argument(regs, cookie, 2);
+		if (thread->pointer)
+			thread->has_block = block__take(thread->book, thread->pointer, &thread->block);
+		break;
+	case ENTRY_ALIGNED:
+		thread->size = argument(regs, cookie, 1);
+		break;
+	case ENTRY_POSIX_MEMALIGN:
+		thread->pointer = argument(regs, cookie, 0);
+		thread->size = argument(regs, cookie, 2);
+		break;
+	case ENTRY_MMAP:
+		thread->size = argument(regs, cookie, 1);
+		thread->protection = argument(regs, cookie, 2);
+		thread->flags = argument(regs, cookie, 3);
+		break;
+	case ENTRY_MREMAP:
+		thread->pointer = argument(regs, cookie, 0);
+		thread->length = argument(regs, cookie, 1);
+		thread->size = argument(regs, cookie, 2);
+		thread->flags = argument(regs, cookie, 3);
+		break;
+	}
+}
+
+/* An allocator's entry point was reached. True when its return is to be seen. */
+static __noinline bool call__enter(struct pt_regs *regs, u64 cookie)
+{
+	u64 slot = regs->sp + COOKIE_STACK(cookie);
+	u32 kind = COOKIE_KIND(cookie);
+	struct thread *thread;
+	struct book *book;
+
+	thread = thread__current(&book);
+	if (!thread)
+		return false;
+	if (thread->kind) {
+		if (thread__is_nested(thread, slot))
+			return false;
+		thread__abandon(thread);
+	}
+	if (kind == ENTRY_FREE) {
+		free__enter(thread, book, argument(regs, cookie, 0));
+		return false;
+	}
+	if (kind == ENTRY_MUNMAP) {
+		unmap__enter(thread, book, argument(regs, cookie, 0), argument(regs, cookie, 1));
+		return false;
+	}
+	if (kind == ENTRY_MREMAP && !book->mapped)
+		return false;
+	thread__remember(thread, regs, cookie);
+	thread->slot = slot;
+	thread->cookie = cookie;
+	thread->stack = stack__capture(thread->book, book, slot, regs->bp);
+	thread->kind = kind;
+	return true;
+}
+
+static inline void realloc__return(struct thread *thread, struct book *book, u64 address)
+{
+	if (!address && thread->size) { /* the old block stays as it was */
+		__sync_fetch_and_add(&book->failed_count, 1);
+		if (thread->has_block)
+			block__put_back(thread->book, thread->pointer, &thread->block);
+		return;
+	}
+	if (thread->has_block)
+		block__settle(thread->book, book, &thread->block);
+	else if (thread->pointer)
+		__sync_fetch_and_add(&book->unmatched_frees, 1);
+	if (address)
+		block__add(thread->book, book, address, thread->size, thread->stack);
+}
+
+static inline void malloc__return(struct thread *thread, struct book *book, u64 address)
+{
+	if (address)
+		block__add(thread->book, book, address, thread->size, thread->stack);
+	else
+		__sync_fetch_and_add(&book->failed_count, 1);
+}
+
+/* mmap and mremap: rare, so user space keeps their ranges; here they only get in order. */
+static inline void map__return(struct thread *thread, struct book *book, u64 address)
+{
+	struct event event = {
+		.type = thread->kind == ENTRY_MMAP ? EVENT_MAP : EVENT_REMAP,
+		.book = thread->book, .tgid = book->tgid, .stack = thread->stack,
+		.address = address, .length = thread->size,
+		.other_address = thread->pointer, .other_length = thread->length,
+		.protection = thread->protection, .flags = thread->flags,
+	};
+
+	if (address >= -4095UL) {
+		__sync_fetch_and_add(&book->failed_count, 1);
+		return;
+	}
+	book->mapped = 1;
+	event.heap_peak = __sync_lock_test_and_set(&book->mmap_peak, book->heap.live_bytes);
+	event__send(&event);
+}
+
+/* The call whose return address was in `slot` is over. */
+static __noinline int call__return(struct pt_regs *regs, u64 slot)
+{
+	u64 result = regs->ax;
+	struct thread *thread;
+	struct book *book;
+	u32 kind;
+
+	thread = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, 0);
+	if (!thread || !thread->kind || thread->slot != slot)
+		return 0;
+	kind = thread->kind;
+	book = book__get(thread->book);
+	if (!book)
+		return 0;
+	switch (kind) {
+	case ENTRY_REALLOC:
+	case ENTRY_REALLOCARRAY:
+		realloc__return(thread, book, result);
+		break;
+	case ENTRY_MMAP:
+	case ENTRY_MREMAP:
+		map__return(thread, book, result);
+		break;
+	case ENTRY_POSIX_MEMALIGN:
+		if ((u32)result || !user__read(thread->pointer, &result))
+			result = 0;
+		malloc__return(thread, book, result);
+		break;
+	default:
+		malloc__return(thread, book, result);
+	}
+	thread->kind = ENTRY_NONE;
+	return 0;
+}
+
+static inline bool probe__hit(struct pt_regs *regs)
+{
+	u64 cookie = bpf_get_attach_cookie(regs);
+
+	if (!(cookie & COOKIE_EXIT))
+		return call__enter(regs, cookie) && !(cookie & COOKIE_NO_RETURN);
+	call__return(regs, regs->sp);
+	return false;
+}
+
+/* 6.13+: one program for both ends; what it returns at the entry arms the return probe (0) or not. */
+SEC("uprobe")
+int heap__session(struct pt_regs *regs)
+{
+	if (bpf_get_func_ip(regs) != regs->ip)
+		return call__return(regs, regs->sp - 8);
+	return !probe__hit(regs);
+}
+
+SEC("uprobe")
+int heap__enter(struct pt_regs *regs)
+{
+	probe__hit(regs);
+	return 0;
+}
+
+SEC("uretprobe")
+int heap__return(struct pt_regs *regs)
+{
+	return call__return(regs, regs->sp - 8);
+}
+
+/* The loader is about to change the mappings, or has (_dl_debug_state). */
+SEC("uprobe")
+int loader__change(struct pt_regs *regs)
+{
+	struct book *book;
+	u32 id = book__current();
+
+	book = book__get(id);
+	if (!id || !book)
+		return 0;
+	__sync_fetch_and_add(&book->changes, 1);
+	book->asked = 0;
+	book__ask_mappings(id, book);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exec")
+int process__exec(void *context)
+{
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct thread *thread;
+	u32 id = book__replace(tgid);
+
+	thread = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, 0);
+	if (!thread)
+		return 0;
+	if (!id) {
+		bpf_task_storage_delete(&threads, bpf_get_current_task_btf());
+		return 0;
+	}
+	thread->kind = ENTRY_NONE;
+	thread->book = id;
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exit")
+int process__exit(void *context)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	if (BPF_CORE_READ(task, signal, live.counter) == 0)
+		book__close(bpf_get_current_pid_tgid() >> 32);
+	return 0;
+}
+
+/* For the trials of attach.c: what a link of some kind sees. In a session 0 arms the return probe. */
+static inline int trial__count(struct pt_regs *regs)
+{
+	u64 cookie = bpf_get_attach_cookie(regs);
+	u32 key = 0;
+	u64 *count = bpf_map_lookup_elem(&trials, &key);
+
+	if (count)
+		__sync_fetch_and_add(count, cookie);
+	return 0;
+}
+
+SEC("uprobe")
+int trial__hit(struct pt_regs *regs)
+{
+	return trial__count(regs);
+}
+
+SEC("uretprobe")
+int trial__return(struct pt_regs *regs)
+{
+	return trial__count(regs);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MEMWATCH_MAPS_BPF_H
+#define MEMWATCH_MAPS_BPF_H
+/*
+ * Every map, and the configuration that the loader sets before the programs are verified. A size
+ * of 1 is set by the loader (user/probe.c), which also says what it costs.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include "memwatch.h"
+
+const volatile __u32 self_tgid;      /* never observed */
+const volatile _Bool only_targets;  /* observe the processes in `targets` alone */
+const volatile __u64 min_size, max_size = ~0ULL; /* blocks outside are in no site */
+const volatile __u32 memo_mask;      /* memos - 1 */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u32); /* tgid */
+	__type(value, u8);
+} targets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, u32); /* tgid */
+	__type(value, u32); /* book */
+} tgids SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, struct book);
+} books SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, 1);
+	__type(value, u32);
+} free_books SEC(".maps");
+
+/* The books proper: no LRU here, it would evict live blocks (FACTS.md, hazard 12). */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct block_key);
+	__type(value, struct block);
+} blocks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct site_key);
+	__type(value, struct account);
+} sites SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, u64); /* hash of the frames, or a few more */
+	__type(value, struct stack_record);
+} stacks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, struct mapping_record);
+} mappings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct page_key);
+	__type(value, struct page_rows);
+} pages SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, struct unwind_row);
+} rows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, struct loss_record);
+} losses SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} trials SEC(".maps");
+
+#define LOSE(what) \
+	do { \
+		u32 zero_ = 0; \
+		struct loss_record *losses_ = bpf_map_lookup_elem(&losses, &zero_); \
+		if (losses_) \
+			__sync_fetch_and_add(&losses_->what, 1); \
+	} while (0)
+
+static inline struct book *book__get(u32 id)
+{
+	return bpf_map_lookup_elem(&books, &id);
+}
+
+static inline void event__send(struct event *event)
+{
+	event->time = bpf_ktime_get_ns();
+	if (bpf_ringbuf_output(&events, event, sizeof(*event), 0))
+		LOSE(events);
+}
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MEMWATCH_STACK_BPF_H
+#define MEMWATCH_STACK_BPF_H
+/*
+ * Which stack is this? A memo vouches for it, or it is walked and interned. Either way the answer
+ * is an id under which `stacks` holds the normalised frames.
+ */
+#include "unwind.bpf.h"
+
+enum {
+	MEMO_WINDOW = 4096, /* bytes of stack read at once */
+	MEMO_SLACK = 64,    /* words: saved frame pointers are noted late, when they are used */
+};
+
+/* What a walk read, and where it ended. Valid only while `sequence` is even and stays the same. */
+struct memo {
+	u64 sequence;
+	u64 slot, rbp;
+	u64 stack;
+	u32 book, generation;
+	u32 word_count;
+	u16 state, last; /* last: the greatest of places */
+	bool uses_rbp;
+	u16 places[WALK_WORDS];
+	u64 words[WALK_WORDS];
+};
+
+struct scratch { /* of one thread: a probe program can be preempted, so none of it is per CPU */
+	struct walk walk;
+	u64 window[MEMO_WINDOW / 8];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct memo);
+} memos SEC(".maps");
+
+static inline u64 mix(u64 hash, u64 word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL; /* 2^64 / the golden ratio */
+	return hash ^ hash >> 29;
+}
+
+static inline struct memo *memo__of(u32 book, u64 slot, u64 pc)
+{
+	u32 index = mix(mix(slot, pc), book) >> 16 & memo_mask;
+
+	return bpf_map_lookup_elem(&memos, &index);
+}
+
+struct memo_check {
+	const struct memo *memo;
+	u64 *window;
+	u64 slot;
+	u32 first; /* place where the window begins */
+	u32 next;  /* word to compare */
+	u32 count;
+};
+
+/* Reads the part of the stack that begins at place check->first. */
+static inline bool memo__look(struct memo_check *check)
+{
+	u32 bytes = (check->memo->last - check->first + 1) * 8;
+
+	if (bytes > MEMO_WINDOW)
+		bytes = MEMO_WINDOW;
+	return !bpf_probe_read_user(check->window, bytes,
+				    (const void *)(check->slot + check->first * 8ULL));
+}
+
+/* The words in the first window: nearly always all of them. False when one differs. */
+static inline bool memo__compare(struct memo_check *check)
+{
+	const struct memo *memo = check->memo;
+
+	for (u32 i = 0; i < WALK_WORDS; i++) {
+		u32 place = memo->places[i];
+
+		check->next = i;
+		if (i >= check->count || place >= MEMO_WINDOW / 8)
+			return true;
+		if (check->window[place] != memo->words[i])
+			return false;
+	}
+	check->next = WALK_WORDS;
+	return true;
+}
+
+/* One word further up, and the window moved to it when it must be. Ends the loop when it differs. */
+static long memo__compare_far(u32 unused, struct memo_check *check)
+{
+	u32 n = check->next, place;
+
+	if (n >= WALK_WORDS || n >= check->count)
+		return 1;
+	place = check->memo->places[n];
+	if (place - check->first >= MEMO_WINDOW / 8) {
+		check->first = place > MEMO_SLACK ? place - MEMO_SLACK : 0;
+		if (!memo__look(check))
+			return 1;
+	}
+	place -= check->first;
+	if (place >= MEMO_WINDOW / 8 || check->window[place] != check->memo->words[n])
+		return 1;
+	check->next = n + 1;
+	return 0;
+}
+
+/*
+ * True when `memo` proves that a walk from here would end at memo->stack. All that the walk read is
+ * compared, so nothing is taken on trust but the tables, for which the generation stands.
+ */
+static inline bool memo__holds(const struct memo *memo, struct scratch *scratch, u32 id,
+			       u32 generation, u64 slot, u64 rbp)
+{
+	struct memo_check check = { .memo = memo, .window = scratch->window, .slot = slot };
+
+	if (memo->slot != slot || memo->book != id || memo->generation != generation ||
+	    (memo->uses_rbp && memo->rbp != rbp))
+		return false;
+	check.count = memo->word_count;
+	if (!memo__look(&check) || !memo__compare(&check))
+		return false;
+	if (check.next < check.count)
+		bpf_loop(check.count - check.next, memo__compare_far, &check, 0);
+	return check.next == check.count;
+}
+
+static inline void memo__write(struct memo *memo, const struct walk *walk, u32 generation, u64 rbp,
+			       u64 stack)
+{
+	u64 sequence = *(volatile u64 *)&memo->sequence;
+
+	if (walk->word_count > WALK_WORDS || sequence & 1 ||
+	    __sync_val_compare_and_swap(&memo->sequence, sequence, sequence + 1) != sequence)
+		return;
+	memo->slot = walk->slot;
+	memo->rbp = rbp;
+	memo->uses_rbp = walk->uses_rbp;
+	memo->stack = stack;
+	memo->book = walk->book;
+	memo->generation = generation;
+	memo->word_count = walk->word_count;
+	memo->last = walk->last_place;
+	memo->state = walk->record.state;
+	__builtin_memcpy(memo->places, walk->places, sizeof(memo->places));
+	for (u32 i = 0; i < WALK_WORDS && i < walk->word_count; i++)
+		memo->words[i] = walk->words[i];
+	__sync_fetch_and_add(&memo->sequence, 1);
+}
+
+static inline void walk__push(struct walk *walk, u64 frame)
+{
+	u32 n = walk->record.count;
+
+	if (n >= MEMWATCH_MAX_FRAMES)
+		return;
+	walk->record.frames[n] = frame;
+	walk->record.count = n + 1;
+	walk->hash = mix(walk->hash, frame);
+}
+
+struct walk_context { /* bpf_loop's context must be on the BPF stack */
+	struct walk *walk;
+};
+
+/* Notes the frame at pc and goes to its caller's. */
+static long walk__step(u32 unused, struct walk_context *context)
+{
+	struct walk *walk = context->walk;
+	struct mapping_record *mapping = mapping__at(walk, walk->pc - !walk->exact);
+	enum step step;
+	u64 offset;
+
+	if (!mapping && walk__see_through(walk))
+		mapping = mapping__at(walk, walk->pc - 1);
+	if (walk->record.count >= MEMWATCH_MAX_FRAMES) {
+		walk->record.state = STACK_STATE_TRUNCATED;
+		return 1;
+	}
+	if (!mapping) {
+		walk->unmapped = true;
+		walk__push(walk, (u64)FRAME_TAG_ADDRESS << 60 | FRAME_ADDRESS(walk->pc));
+		walk->record.book = walk->book;
+		return 1; /* broken, as it was when it began */
+	}
+	offset = walk->pc - mapping->start + mapping->offset;
+	if (mapping->object) {
+		u64 tag = walk->exact ? FRAME_TAG_EXACT : FRAME_TAG_RETURN;
+
+		walk__push(walk, tag << 60 | (u64)mapping->object << 40 | FRAME_OFFSET(offset));
+		step = step__native(walk, mapping->object, offset - !walk->exact);
+	} else {
+		walk__push(walk, (u64)FRAME_TAG_ADDRESS << 60 | FRAME_ADDRESS(walk->pc));
+		walk->record.book = walk->book;
+		step = step__by_pointer(walk);
+	}
+	if (step == STEP_END)
+		walk->record.state = STACK_STATE_COMPLETE;
+	return step != STEP_ON;
+}
+
+static inline bool stack__same(const struct stack_record *a, const struct stack_record *b)
+{
+	if (a->count != b->count || a->state != b->state || a->book != b->book)
+		return false;
+	for (u32 i = 0; i < MEMWATCH_MAX_FRAMES; i++) {
+		if (i >= a->count)
+			break;
+		if (a->frames[i] != b->frames[i])
+			return false;
+	}
+	return true;
+}
+
+/* The id of the record: its hash, or one of the three after it when that is another stack's. */
+static __noinline u64 stack__intern(struct walk *walk)
+{
+	struct stack_record *known;
+	u64 id;
+
+	if (!walk)
+		return 0;
+	id = mix(mix(walk->hash, walk->record.state), walk->record.book) & ~3ULL;
+	for (int i = 0; i < 4; i++, id++) {
+		if (!id)
+			continue; /* 0 says that there is none */
+		known = bpf_map_lookup_elem(&stacks, &id);
+		if (!known) {
+			bpf_map_update_elem(&stacks, &id, &walk->record, BPF_NOEXIST);
+			known = bpf_map_lookup_elem(&stacks, &id);
+		}
+		if (!known)
+			break;
+		if (stack__same(known, &walk->record))
+			return id;
+	}
+	LOSE(stacks);
+	return 0;
+}
+
+static inline void walk__start(struct walk *walk, u32 id, const struct book *book, u64 slot, u64 pc,
+			       u64 rbp)
+{
+	walk->pc = pc;
+	walk->sp = slot + 8;
+	walk->rbp = rbp;
+	walk->rbp_slot = 0;
+	walk->slot = slot;
+	walk->hash = 0;
+	walk->first_mapping = book->mapping_first;
+	walk->mappings = book->mapping_count;
+	walk->book = id;
+	walk->word_count = walk->last_place = 0;
+	walk->exact = walk->uses_rbp = walk->unmapped = false;
+	walk->record.count = walk->record.book = walk->record.pointers = 0;
+	walk->record.state = STACK_STATE_BROKEN;
+	walk__note(walk, slot, pc);
+}
+
+/* User space is to read the process's mappings again; asked once until it has. */
+static inline void book__ask_mappings(u32 id, struct book *book)
+{
+	struct event event = { .type = EVENT_MAPPINGS, .book = id, .tgid = book->tgid };
+
+	if (!__sync_lock_test_and_set(&book->asked, 1))
+		event__send(&event);
+}
+
+static inline void stack__count_state(u32 state)
+{
+	if (state == STACK_STATE_TRUNCATED)
+		LOSE(truncated_stacks);
+	else if (state == STACK_STATE_BROKEN)
+		LOSE(broken_stacks);
+}
+
+static __noinline u64 stack__walk(struct walk *walk, u32 id, struct book *book)
+{
+	struct walk_context context = { .walk = walk };
+	bool changing;
+
+	if (!walk || !book)
+		return 0;
+	LOSE(walks);
+	changing = book->changes != book->changes_seen;
+	bpf_loop(MEMWATCH_MAX_FRAMES + 1, walk__step, &context, 0);
+	if (changing) /* a mapping may be another than the slice says: the stack may be wrong */
+		walk->record.state = STACK_STATE_BROKEN;
+	if (walk->unmapped || changing) {
+		walk->word_count = WALK_WORDS + 1;
+		book__ask_mappings(id, book);
+	}
+	return stack__intern(walk);
+}
+
+/* The id of the stack above the call whose return address is in `slot`; 0 when it was lost. */
+static __noinline u64 stack__capture(u32 id, struct book *book, u64 slot, u64 rbp)
+{
+	struct scratch *scratch = bpf_task_storage_get(&scratches, bpf_get_current_task_btf(), NULL,
+						       BPF_LOCAL_STORAGE_GET_F_CREATE);
+	u32 generation;
+	struct memo *memo;
+	u64 pc, stack, sequence;
+	u32 state;
+
+	if (!book || !scratch || !user__read(slot, &pc)) {
+		LOSE(stacks);
+		return 0;
+	}
+	generation = book->generation;
+	memo = memo__of(id, slot, pc);
+	if (memo && book->changes == book->changes_seen) {
+		sequence = *(volatile u64 *)&memo->sequence;
+		stack = memo->stack;
+		state = memo->state;
+		if (!(sequence & 1) && memo__holds(memo, scratch, id, generation, slot, rbp) &&
+		    *(volatile u64 *)&memo->sequence == sequence) {
+			stack__count_state(state);
+			return stack;
+		}
+	}
+	walk__start(&scratch->walk, id, book, slot, pc, rbp);
+	stack = stack__walk(&scratch->walk, id, book);
+	stack__count_state(scratch->walk.record.state);
+	if (memo && stack)
+		memo__write(memo, &scratch->walk, generation, rbp, stack);
+	return stack;
+}
+
+#endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MEMWATCH_UNWIND_BPF_H
+#define MEMWATCH_UNWIND_BPF_H
+/*
+ * One step from a native frame to its caller's: by the rows that user space made of .eh_frame, by
+ * frame pointers where there are none. A walk notes every stack word on which it depended, so that
+ * a memo can later prove that the same walk would end the same.
+ */
+#include "maps.bpf.h"
+#include "compat.bpf.h"
+
+enum {
+	WALK_WORDS = 160,        /* stack words that a memo can hold */
+	MAPPING_STEPS = 12,      /* up to 4096 executable mappings a process */
+	ROW_STEPS = 16,          /* up to 65536 rows a page: one for each byte */
+};
+
+struct walk {
+	/* the frame that stands next */
+	u64 pc, sp, rbp;
+	u64 rbp_slot;    /* where rbp was read from; 0: it is still the start's */
+	u64 slot;        /* of the first return address: words are counted from here */
+	u64 hash;
+	u32 first_mapping, mappings;
+	u32 book;
+	u32 word_count;  /* above WALK_WORDS: no memo can hold this walk */
+	u32 last_place;  /* the greatest of places */
+	bool exact;      /* pc is an interrupted instruction, not a return address */
+	bool uses_rbp;   /* the walk depended on the rbp that it started with */
+	bool unmapped;   /* met code that the slice of mappings does not show */
+	u16 places[WALK_WORDS]; /* distance from slot, in words */
+	u64 words[WALK_WORDS];
+	struct stack_record record;
+};
+
+/* 1 when a < b, else 0; for values below 2^63. No branch: the verifier would follow both. */
+static inline u64 below(u64 a, u64 b)
+{
+	u64 less = a - b;
+
+	asm volatile("" : "+r"(less));
+	return less >> 63;
+}
+
+static inline struct mapping_record *mapping__at(const struct walk *walk, u64 address)
+{
+	struct mapping_record *mapping;
+	u64 at = 0, next, take;
+	u32 index;
+
+	if (!walk->mappings)
+		return NULL;
+#pragma unroll
+	for (int step = MAPPING_STEPS - 1; step >= 0; step--) {
+		take = below(at + (1 << step), walk->mappings);
+		next = at + (take << step);
+		index = walk->first_mapping + next;
+		mapping = bpf_map_lookup_elem(&mappings, &index);
+		if (!mapping)
+			return NULL;
+		at += (take & (below(address, mapping->start) ^ 1)) << step;
+	}
+	index = walk->first_mapping + at;
+	mapping = bpf_map_lookup_elem(&mappings, &index);
+	if (!mapping || address < mapping->start || address >= mapping->end)
+		return NULL;
+	return mapping;
+}
+
+/* The row that holds at `offset` of the object's file, or NULL. */
+static inline struct unwind_row *row__at(u32 object, u64 offset)
+{
+	struct page_key key = { .object = object, .page = offset >> 16 };
+	struct page_rows *page = bpf_map_lookup_elem(&pages, &key);
+	u64 low = offset & 0xffff, at = 0, next, take;
+	struct unwind_row *row;
+	u32 index;
+
+	if (!page || !page->count)
+		return NULL;
+#pragma unroll
+	for (int step = ROW_STEPS - 1; step >= 0; step--) {
+		take = below(at + (1 << step), page->count);
+		next = at + (take << step);
+		index = page->first + next;
+		row = bpf_map_lookup_elem(&rows, &index);
+		if (!row)
+			return NULL;
+		at += (take & (below(low, row->low) ^ 1)) << step;
+	}
+	index = page->first + at;
+	return bpf_map_lookup_elem(&rows, &index);
+}
+
+static inline bool user__read(u64 address, u64 *word)
+{
+	return !bpf_probe_read_user(word, sizeof(*word), (const void *)address);
+}
+
+/* A word on which the walk depends. */
+static inline void walk__note(struct walk *walk, u64 address, u64 word)
+{
+	u32 n = walk->word_count;
+	u64 place = (address - walk->slot) / 8;
+
+	if (n >= WALK_WORDS || place > 0xffff) {
+		walk->word_count = WALK_WORDS + 1;
+		return;
+	}
+	walk->places[n] = place;
+	walk->words[n] = word;
+	walk->word_count = n + 1;
+	if (place > walk->last_place)
+		walk->last_place = place;
+}
+
+/* rbp is about to be used: what it was read from matters, if it was read at all. */
+static inline void walk__use_rbp(struct walk *walk)
+{
+	if (!walk->rbp_slot)
+		walk->uses_rbp = true;
+	else
+		walk__note(walk, walk->rbp_slot, walk->rbp);
+}
+
+static inline bool walk__read(struct walk *walk, u64 address, u64 *word)
+{
+	if (!user__read(address, word))
+		return false;
+	walk__note(walk, address, *word);
+	return true;
+}
+
+/*
+ * pc may be the trampoline of somebody's return probe, ours or another tool's. The real return
+ * address is not on the stack, so no memo can vouch for such a walk.
+ */
+static inline bool walk__see_through(struct walk *walk)
+{
+	u64 original;
+
+	if (walk->pc != trampoline__address())
+		return false;
+	original = trampoline__original(walk->sp - 8);
+	if (!original)
+		return false;
+	walk->pc = original;
+	walk->word_count = WALK_WORDS + 1;
+	return true;
+}
+
+enum step { STEP_ON, STEP_END, STEP_BROKEN };
+
+/* The caller's frame begins at `cfa`; its return address is just below. */
+static inline enum step walk__enter(struct walk *walk, u64 cfa)
+{
+	u64 pc;
+
+	if (cfa <= walk->sp || cfa & 7 || !walk__read(walk, cfa - 8, &pc))
+		return STEP_BROKEN;
+	walk->pc = pc;
+	walk->sp = cfa;
+	walk->exact = false;
+	return pc ? STEP_ON : STEP_END;
+}
+
+static inline enum step step__by_pointer(struct walk *walk)
+{
+	u64 frame = walk->rbp, rbp;
+
+	walk__use_rbp(walk);
+	if (!frame)
+		return STEP_END; /* x86-64 psABI 3.4.1: rbp is 0 in the outermost frame */
+	if (frame < walk->sp || frame & 7 || !user__read(frame, &rbp))
+		return STEP_BROKEN;
+	walk->rbp = rbp;
+	walk->rbp_slot = frame;
+	walk->record.pointers++;
+	return walk__enter(walk, frame + 16);
+}
+
+/* struct rt_sigframe, seen from its ucontext: uc_mcontext.gregs begins at 40 (arch/x86/include/uapi/asm/sigcontext.h) */
+static inline enum step step__from_signal(struct walk *walk)
+{
+	u64 gregs = walk->sp + 40, rbp, sp, pc;
+
+	if (!walk__read(walk, gregs + 15 * 8, &sp) || !walk__read(walk, gregs + 16 * 8, &pc) ||
+	    !user__read(gregs + 10 * 8, &rbp))
+		return STEP_BROKEN;
+	walk->rbp = rbp;
+	walk->rbp_slot = gregs + 10 * 8;
+	walk->pc = pc;
+	walk->sp = sp; /* of another stack, perhaps: the handler may run on one of its own */
+	walk->exact = true;
+	return STEP_ON;
+}
+
+static inline bool row__cfa(struct walk *walk, const struct unwind_row *row, u64 offset, u64 *cfa)
+{
+	s64 n = (s64)row->cfa * 8;
+
+	switch (row->cfa_rule) {
+	case UNWIND_RSP:
+		*cfa = walk->sp + n;
+		return true;
+	case UNWIND_RBP:
+		walk__use_rbp(walk);
+		*cfa = walk->rbp + n;
+		return true;
+	case UNWIND_DEREF_RSP:
+		*cfa = walk->sp + n;
+		break;
+	case UNWIND_DEREF_RBP:
+		walk__use_rbp(walk);
+		*cfa = walk->rbp + n;
+		break;
+	case UNWIND_PLT:
+		*cfa = walk->sp + 8 + 8 * ((offset & 15) >= (u64)row->cfa);
+		return true;
+	default:
+		return false;
+	}
+	if (!walk__read(walk, *cfa, cfa))
+		return false;
+	*cfa += (row->rbp_rule >> 4) * 8;
+	return true;
+}
+
+static inline enum step step__by_row(struct walk *walk, const struct unwind_row *row, u64 offset)
+{
+	u64 cfa, rbp = walk->rbp, place = 0;
+
+	if (!row__cfa(walk, row, offset, &cfa))
+		return STEP_BROKEN;
+	switch (row->rbp_rule & 15) {
+	case UNWIND_RBP_CFA:
+		place = cfa + (s64)row->rbp * 8;
+		break;
+	case UNWIND_RBP_RBP:
+		walk__use_rbp(walk);
+		place = walk->rbp + (s64)row->rbp * 8;
+		break;
+	}
+	if (place) {
+		if (!user__read(place, &rbp))
+			return STEP_BROKEN;
+		walk->rbp = rbp;
+		walk->rbp_slot = place;
+	}
+	return walk__enter(walk, cfa);
+}
+
+/* From the frame at pc to its caller's. `offset` is where the code is in its file. */
+static inline enum step step__native(struct walk *walk, u32 object, u64 offset)
+{
+	struct unwind_row *row = row__at(object, offset);
+
+	if (!row || row->cfa_rule == UNWIND_NONE)
+		return step__by_pointer(walk);
+	if (row->cfa_rule == UNWIND_END)
+		return STEP_END;
+	if (row->cfa_rule == UNWIND_SIGNAL)
+		return step__from_signal(walk);
+	return step__by_row(walk, row, offset);
+}
+
+#endif

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "probe.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "heap.skel.h"
+
+/* include/uapi/linux/bpf.h of 6.6 and 6.13; Debian 12's libbpf does not have the names yet. */
+#define BPF_ATTACH_UPROBE_MULTI ((enum bpf_attach_type)48)
+#define BPF_ATTACH_UPROBE_SESSION ((enum bpf_attach_type)57)
+
+enum { BATCH = 16384 };
+
+struct area { /* a map's values, mapped */
+	void *base;
+	size_t size;
+};
+
+struct probe {
+	struct heap_bpf *skeleton;
+	struct probe_options options;
+	struct ring_buffer *ring;
+	struct area books, mappings, rows, losses;
+	probe_event event_call; /* while events are being read */
+	void *event_context;
+};
+
+static char complaint[512]; /* the print callback of libbpf has no context */
+
+/* Keeps the last telling line; the rest of libbpf's talk helps nobody at a terminal. */
+static int hear(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	if (getenv("MEMWATCH_LIBBPF_LOG"))
+		return vfprintf(stderr, format, arguments);
+	if (level != LIBBPF_WARN)
+		return 0;
+	vsnprintf(complaint, sizeof(complaint), format, arguments);
+	complaint[strcspn(complaint, "\n")] = 0;
+	return 0;
+}
+
+const char *probe__complaint(void)
+{
+	return complaint;
+}
+
+static uint32_t power_of_two(uint64_t n)
+{
+	uint32_t power = 1;
+
+	while (power < n && power < 1u << 30)
+		power <<= 1;
+	return power;
+}
+
+/*
+ * The table of blocks takes 16 bytes a possible element at once (a bucket's head) and about 112 a
+ * real one. One element for every 1.5 KB of the machine keeps the first at 1 % of its memory.
+ */
+static uint32_t default_blocks(void)
+{
+	struct sysinfo info;
+	uint64_t wanted = 1 << 20;
+
+	if (!sysinfo(&info))
+		wanted = (uint64_t)info.totalram * info.mem_unit / 1536;
+	if (wanted > 1 << 24)
+		wanted = 1 << 24;
+	return power_of_two(wanted) >> (power_of_two(wanted) > wanted);
+}
+
+static void fill_defaults(struct probe_options *o)
+{
+	if (o->trial) {
+		o->max_blocks = o->max_stacks = o->max_sites = o->max_books = 1;
+		o->max_rows = o->max_mappings = o->memos = 1;
+	}
+	o->max_blocks = o->max_blocks ?: default_blocks();
+	o->max_stacks = o->max_stacks ?: 128 << 10;
+	o->max_books = o->max_books ?: 4096;
+	o->max_sites = o->max_sites ?: o->max_stacks * 2 + o->max_books;
+	o->max_rows = o->max_rows ?: 4 << 20;
+	o->max_mappings = o->max_mappings ?: 64 << 10;
+	o->memos = power_of_two(o->memos ?: 8 << 10);
+}
+
+static int size_maps(struct probe *probe)
+{
+	struct heap_bpf *s = probe->skeleton;
+	const struct probe_options *o = &probe->options;
+	const struct {
+		struct bpf_map *map;
+		uint32_t entries;
+	} sizes[] = {
+		{ s->maps.blocks, o->max_blocks }, { s->maps.stacks, o->max_stacks },
+		{ s->maps.sites, o->max_sites }, { s->maps.books, o->max_books + 1 },
+		{ s->maps.free_books, o->max_books + 1 }, { s->maps.tgids, o->max_books + 1 },
+		{ s->maps.rows, o->max_rows }, { s->maps.mappings, o->max_mappings },
+		{ s->maps.memos, o->memos },
+	};
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		int error = bpf_map__set_max_entries(sizes[i].map, sizes[i].entries);
+
+		if (error)
+			return error;
+	}
+	if (o->trial)
+		return bpf_map__set_max_entries(s->maps.events, 4096);
+	return 0;
+}
+
+static struct bpf_program *program_of(const struct probe *probe, enum program program)
+{
+	const struct heap_bpf *s = probe->skeleton;
+	bool session = probe->options.rung == RUNG_SESSION;
+
+	switch (program) {
+	case PROGRAM_ENTER: return session ? s->progs.heap__session : s->progs.heap__enter;
+	case PROGRAM_RETURN: return session ? NULL : s->progs.heap__return;
+	case PROGRAM_LOADER: return s->progs.loader__change;
+	case PROGRAM_TRIAL: return s->progs.trial__hit;
+	case PROGRAM_TRIAL_RETURN: return session ? NULL : s->progs.trial__return;
+	default: return NULL;
+	}
+}
+
+/* Which programs are loaded, and for which kind of link. */
+static void choose_programs(struct probe *probe)
+{
+	static const enum bpf_attach_type types[RUNGS] = {
+		[RUNG_SESSION] = BPF_ATTACH_UPROBE_SESSION, [RUNG_MULTI] = BPF_ATTACH_UPROBE_MULTI,
+	};
+	const struct probe_options *o = &probe->options;
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, probe->skeleton->obj)
+		bpf_program__set_autoload(program, false);
+	for (int i = 0; i < PROGRAMS; i++) {
+		bool trial = i == PROGRAM_TRIAL || i == PROGRAM_TRIAL_RETURN;
+
+		program = program_of(probe, i);
+		if (!program || trial != o->trial)
+			continue;
+		bpf_program__set_autoload(program, true);
+		/* The loader's change is a plain entry probe on every rung. */
+		if (i == PROGRAM_LOADER && o->rung == RUNG_SESSION)
+			bpf_program__set_expected_attach_type(program, BPF_ATTACH_UPROBE_MULTI);
+		else if (types[o->rung])
+			bpf_program__set_expected_attach_type(program, types[o->rung]);
+	}
+	bpf_program__set_autoload(probe->skeleton->progs.process__exec, !o->trial);
+	bpf_program__set_autoload(probe->skeleton->progs.process__exit, !o->trial);
+}
+
+static int map_area(struct area *area, const struct bpf_map *map)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	size_t value = (bpf_map__value_size(map) + 7) / 8 * 8;
+
+	area->size = (value * bpf_map__max_entries(map) + page - 1) / page * page;
+	area->base = mmap(NULL, area->size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	if (area->base != MAP_FAILED)
+		return 0;
+	area->base = NULL;
+	return -errno;
+}
+
+static int map_areas(struct probe *probe)
+{
+	const struct heap_bpf *s = probe->skeleton;
+	int error = map_area(&probe->books, s->maps.books);
+
+	error = error ?: map_area(&probe->losses, s->maps.losses);
+	error = error ?: map_area(&probe->mappings, s->maps.mappings);
+	return error ?: map_area(&probe->rows, s->maps.rows);
+}
+
+static int fill_free_books(struct probe *probe)
+{
+	int fd = bpf_map__fd(probe->skeleton->maps.free_books), error = 0;
+
+	for (uint32_t id = 1; id <= probe->options.max_books && !error; id++)
+		error = bpf_map_update_elem(fd, NULL, &id, 0);
+	return error;
+}
+
+static int on_event(void *context, void *data, size_t size)
+{
+	struct probe *probe = context;
+
+	if (size < sizeof(struct event) || !probe->event_call)
+		return 0;
+	return probe->event_call(probe->event_context, data);
+}
+
+static int load(struct probe *probe)
+{
+	const struct probe_options *o = &probe->options;
+	struct heap_bpf *s = heap_bpf__open();
+	int error;
+
+	probe->skeleton = s;
+	if (!s)
+		return -errno;
+	s->rodata->self_tgid = getpid();
+	s->rodata->only_targets = o->only_targets;
+	s->rodata->min_size = o->min_size;
+	s->rodata->max_size = o->max_size;
+	s->rodata->memo_mask = o->memos - 1;
+	choose_programs(probe);
+	error = size_maps(probe);
+	error = error ?: heap_bpf__load(s);
+	if (error || o->trial)
+		return error;
+	error = map_areas(probe);
+	error = error ?: fill_free_books(probe);
+	if (error)
+		return error;
+	probe->ring = ring_buffer__new(bpf_map__fd(s->maps.events), on_event, probe, NULL);
+	return probe->ring ? 0 : -errno;
+}
+
+struct probe *probe__new(const struct probe_options *options)
+{
+	struct probe *probe = calloc(1, sizeof(*probe));
+	int error;
+
+	if (!probe)
+		return NULL;
+	libbpf_set_print(hear);
+	complaint[0] = 0;
+	probe->options = *options;
+	fill_defaults(&probe->options);
+	error = load(probe);
+	if (!error)
+		return probe;
+	probe__free(probe);
+	errno = -error;
+	return NULL;
+}
+
+static void unmap_area(struct area *area)
+{
+	if (area->base)
+		munmap(area->base, area->size);
+}
+
+void probe__free(struct probe *probe)
+{
+	if (!probe)
+		return;
+	ring_buffer__free(probe->ring);
+	unmap_area(&probe->books);
+	unmap_area(&probe->losses);
+	unmap_area(&probe->mappings);
+	unmap_area(&probe->rows);
+	heap_bpf__destroy(probe->skeleton);
+	free(probe);
+}
+
+struct bpf_program *probe__libbpf_program(struct probe *probe, enum program program)
+{
+	return program_of(probe, program);
+}
+
+int probe__program(const struct probe *probe, enum program program)
+{
+	struct bpf_program *p = program_of(probe, program);
+
+	return p ? bpf_program__fd(p) : -ENOENT;
+}
+
+int probe__attach_lifecycle(struct probe *probe)
+{
+	struct heap_bpf *s = probe->skeleton;
+
+	s->links.process__exec = bpf_program__attach(s->progs.process__exec);
+	if (!s->links.process__exec)
+		return -errno;
+	s->links.process__exit = bpf_program__attach(s->progs.process__exit);
+	return s->links.process__exit ? 0 : -errno;
+}
+
+uint64_t probe__trial_hits(const struct probe *probe)
+{
+	uint32_t zero = 0;
+	uint64_t hits = 0;
+
+	bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.trials), &zero, &hits);
+	return hits;
+}
+
+const struct probe_options *probe__options(const struct probe *probe)
+{
+	return &probe->options;
+}
+
+/* An element of an unpreallocated hash: struct htab_elem (48 bytes), key, value; a bucket is 16. */
+static uint64_t element_cost(const struct bpf_map *map)
+{
+	return 48 + bpf_map__key_size(map) + bpf_map__value_size(map);
+}
+
+struct probe_cost probe__cost(const struct probe *probe)
+{
+	const struct heap_bpf *s = probe->skeleton;
+	struct probe_cost cost = {
+		.per_block = element_cost(s->maps.blocks),
+		.per_stack = element_cost(s->maps.stacks),
+		.per_site = element_cost(s->maps.sites),
+	};
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, s->obj) {
+		uint64_t entries = bpf_map__max_entries(map);
+
+		if (bpf_map__type(map) == BPF_MAP_TYPE_HASH)
+			cost.fixed += 16ULL * power_of_two(entries);
+		else if (bpf_map__type(map) == BPF_MAP_TYPE_ARRAY)
+			cost.fixed += entries * bpf_map__value_size(map);
+		else if (bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF)
+			cost.fixed += entries;
+	}
+	return cost;
+}
+
+int probe__add_target(struct probe *probe, pid_t pid)
+{
+	uint32_t key = pid;
+	uint8_t one = 1;
+
+	return bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.targets), &key, &one, 0);
+}
+
+static const struct account nothing;
+
+int probe__open_book(struct probe *probe, pid_t pid)
+{
+	const struct heap_bpf *s = probe->skeleton;
+	uint32_t id, tgid = pid;
+	struct site_key last_resort = { 0 };
+	struct book *book;
+	int error;
+
+	error = bpf_map_lookup_and_delete_elem(bpf_map__fd(s->maps.free_books), NULL, &id);
+	if (error)
+		return error;
+	book = probe__book(probe, id);
+	memset(book, 0, sizeof(*book));
+	book->tgid = tgid;
+	book->state = BOOK_OPEN;
+	last_resort.book = id;
+	error = bpf_map_update_elem(bpf_map__fd(s->maps.sites), &last_resort, &nothing, BPF_ANY);
+	error = error ?: bpf_map_update_elem(bpf_map__fd(s->maps.tgids), &tgid, &id, BPF_NOEXIST);
+	if (error)
+		probe__release_book(probe, id);
+	return error ?: (int)id;
+}
+
+struct book *probe__book(const struct probe *probe, uint32_t id)
+{
+	if (!id || id > probe->options.max_books)
+		return NULL;
+	return (struct book *)probe->books.base + id;
+}
+
+int probe__release_book(struct probe *probe, uint32_t id)
+{
+	struct site_key last_resort = { .book = id };
+	struct book *book = probe__book(probe, id);
+
+	if (!book)
+		return -EINVAL;
+	probe__delete_site(probe, &last_resort);
+	book->state = BOOK_FREE;
+	return bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.free_books), NULL, &id, 0);
+}
+
+struct loss_record probe__losses(const struct probe *probe)
+{
+	return *(const struct loss_record *)probe->losses.base;
+}
+
+/*
+ * Reads a hash in batches: get_next_key restarts when its key has gone, a batch does not. -ENOSPC says that one
+ * bucket holds more than the batch; it is then doubled.
+ */
+static int each(const struct bpf_map *map, int (*call)(void *, const void *, const void *), void *context)
+{
+	size_t key_size = bpf_map__key_size(map), value_size = bpf_map__value_size(map);
+	uint32_t capacity = BATCH, count, in, out;
+	char *keys = malloc(key_size * capacity), *values = malloc(value_size * capacity);
+	bool first = true;
+	int error = 0;
+
+	while (keys && values && !error) {
+		count = capacity;
+		error = bpf_map_lookup_batch(bpf_map__fd(map), first ? NULL : &in, &out, keys, values,
+					     &count, NULL);
+		if (error == -ENOSPC) {
+			free(keys);
+			free(values);
+			capacity *= 2;
+			keys = malloc(key_size * capacity);
+			values = malloc(value_size * capacity);
+			error = 0;
+			continue;
+		}
+		if (error && error != -ENOENT)
+			break;
+		for (uint32_t i = 0; i < count; i++) {
+			int stop = call(context, keys + i * key_size, values + i * value_size);
+
+			if (stop) {
+				error = stop;
+				goto out;
+			}
+		}
+		in = out;
+		first = false;
+	}
+out:
+	if (!keys || !values)
+		error = -ENOMEM;
+	free(keys);
+	free(values);
+	return error == -ENOENT ? 0 : error;
+}
+
+struct site_reader {
+	probe_site call;
+	void *context;
+};
+
+static int on_site(void *context, const void *key, const void *value)
+{
+	struct site_reader *reader = context;
+
+	return reader->call(reader->context, key, value);
+}
+
+int probe__each_site(struct probe *probe, probe_site call, void *context)
+{
+	struct site_reader reader = { call, context };
+
+	return each(probe->skeleton->maps.sites, on_site, &reader);
+}
+
+struct block_reader {
+	probe_block call;
+	void *context;
+};
+
+static int on_block(void *context, const void *key, const void *value)
+{
+	struct block_reader *reader = context;
+
+	return reader->call(reader->context, key, value);
+}
+
+int probe__each_block(struct probe *probe, probe_block call, void *context)
+{
+	struct block_reader reader = { call, context };
+
+	return each(probe->skeleton->maps.blocks, on_block, &reader);
+}
+
+int probe__delete_site(struct probe *probe, const struct site_key *key)
+{
+	return bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.sites), key);
+}
+
+int probe__delete_block(struct probe *probe, const struct block_key *key)
+{
+	return bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.blocks), key);
+}
+
+int probe__stack(const struct probe *probe, uint64_t id, struct stack_record *stack)
+{
+	return bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.stacks), &id, stack);
+}
+
+int probe__delete_stack(struct probe *probe, uint64_t id)
+{
+	return bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.stacks), &id);
+}
+
+int probe__event_fd(const struct probe *probe)
+{
+	return ring_buffer__epoll_fd(probe->ring);
+}
+
+int probe__each_event(struct probe *probe, probe_event call, void *context)
+{
+	int result;
+
+	probe->event_call = call;
+	probe->event_context = context;
+	result = ring_buffer__consume(probe->ring);
+	probe->event_call = NULL;
+	return result < 0 ? result : 0;
+}
+
+struct mapping_record *probe__mappings(const struct probe *probe, uint32_t *capacity)
+{
+	*capacity = probe->options.max_mappings;
+	return probe->mappings.base;
+}
+
+struct unwind_row *probe__rows(const struct probe *probe, uint32_t *capacity)
+{
+	*capacity = probe->options.max_rows;
+	return probe->rows.base;
+}
+
+int probe__set_page(struct probe *probe, const struct page_key *key, const struct page_rows *rows)
+{
+	return bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.pages), key, rows, BPF_ANY);
+}

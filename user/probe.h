@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MEMWATCH_PROBE_H
+#define MEMWATCH_PROBE_H
+/*
+ * The BPF side, opened, sized, loaded and read. The only module that knows the skeleton; what it
+ * hands out are the records of bpf/memwatch.h. Functions return 0 or -errno.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../bpf/memwatch.h"
+
+/* How a program gets to its instruction; the ladder of attach.c, best first. */
+enum rung { RUNG_SESSION, RUNG_MULTI, RUNG_PERF, RUNGS };
+
+enum program { PROGRAM_ENTER, PROGRAM_RETURN, PROGRAM_LOADER, PROGRAM_TRIAL, PROGRAM_TRIAL_RETURN, PROGRAMS };
+
+struct probe_options {
+	enum rung rung;
+	bool trial;          /* only what a trial of the rung needs: no tables, no books */
+	bool only_targets;   /* observe only the processes named with probe__add_target */
+	uint64_t min_size, max_size; /* bytes; blocks outside are in no site */
+	/* Sizes of the kernel tables, in elements; 0: the default. */
+	uint32_t max_blocks, max_stacks, max_sites, max_books, max_rows, max_mappings, memos;
+};
+
+struct probe;
+
+struct probe *probe__new(const struct probe_options *options); /* NULL and errno */
+void probe__free(struct probe *probe);
+/* The last lines that libbpf and the verifier said; for the one who reports a failed load. */
+const char *probe__complaint(void);
+
+int probe__program(const struct probe *probe, enum program program);        /* descriptor, or -ENOENT */
+struct bpf_program *probe__libbpf_program(struct probe *probe, enum program program);
+int probe__attach_lifecycle(struct probe *probe); /* exec and exit */
+uint64_t probe__trial_hits(const struct probe *probe);
+
+/* Bytes of kernel memory: taken at load, and a block, a stack and a site each when they are used. */
+struct probe_cost {
+	uint64_t fixed, per_block, per_stack, per_site;
+};
+struct probe_cost probe__cost(const struct probe *probe);
+const struct probe_options *probe__options(const struct probe *probe); /* with the defaults filled in */
+
+int probe__add_target(struct probe *probe, pid_t pid);
+/* Opens a book for a process before the probes are live. Returns its id or -errno. */
+int probe__open_book(struct probe *probe, pid_t pid);
+/* A book in the kernel's memory, read and written in place; NULL: no such id. */
+struct book *probe__book(const struct probe *probe, uint32_t id);
+/* Gives a book back; nothing may refer to it any more. */
+int probe__release_book(struct probe *probe, uint32_t id);
+
+struct loss_record probe__losses(const struct probe *probe);
+
+/* Each returns non-zero to stop, which is then returned. */
+typedef int (*probe_site)(void *context, const struct site_key *key, const struct account *account);
+typedef int (*probe_block)(void *context, const struct block_key *key, const struct block *block);
+typedef int (*probe_event)(void *context, const struct event *event);
+int probe__each_site(struct probe *probe, probe_site call, void *context);
+int probe__each_block(struct probe *probe, probe_block call, void *context);
+int probe__delete_site(struct probe *probe, const struct site_key *key);
+int probe__delete_block(struct probe *probe, const struct block_key *key);
+int probe__stack(const struct probe *probe, uint64_t id, struct stack_record *stack);
+int probe__delete_stack(struct probe *probe, uint64_t id);
+
+int probe__event_fd(const struct probe *probe); /* readable when there are events */
+int probe__each_event(struct probe *probe, probe_event call, void *context);
+
+/* The tables of the unwinder. `mappings` and `rows` are arrays in the kernel's memory. */
+struct mapping_record *probe__mappings(const struct probe *probe, uint32_t *capacity);
+struct unwind_row *probe__rows(const struct probe *probe, uint32_t *capacity);
+int probe__set_page(struct probe *probe, const struct page_key *key, const struct page_rows *rows);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MEMWATCH_VMLINUX_H
+#define MEMWATCH_VMLINUX_H
+/*
+ * The few kernel types that the BPF side touches. Members are found by CO-RE at load time, so only
+ * their names matter here, not their places; types that are not ours to relocate (pt_regs of the
+ * context) keep the kernel's layout. Written by hand so that a build needs no BTF of its host.
+ */
+#include <linux/types.h>
+#include <linux/bpf.h> /* the helpers' enums and flags: user-space ABI */
+
+typedef _Bool bool;
+enum { false, true };
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s16 s16;
+typedef __s32 s32;
+typedef __s64 s64;
+
+/* arch/x86/include/asm/ptrace.h: a context's fields are read in place, so this is the real layout. */
+struct pt_regs {
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di;
+	unsigned long orig_ax, ip, cs, flags, sp, ss;
+};
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct signal_struct {
+	atomic_t live; /* threads that have not begun to exit */
+};
+
+/* kernel/events/uprobes.c: where the return probes of a thread wait */
+struct return_instance {
+	unsigned long stack; /* the stack pointer at the entry: the slot of the return address */
+	unsigned long orig_ret_vaddr;
+	struct return_instance *next;
+};
+
+struct uprobe_task {
+	struct return_instance *return_instances;
+};
+
+struct xol_area {
+	unsigned long vaddr; /* the trampoline is at its start */
+};
+
+struct uprobes_state {
+	struct xol_area *xol_area;
+};
+
+struct mm_struct {
+	struct uprobes_state uprobes_state;
+};
+
+struct thread_struct {
+	unsigned long fsbase;
+};
+
+struct task_struct {
+	unsigned int flags;
+	int pid, tgid;
+	struct mm_struct *mm;
+	struct signal_struct *signal;
+	struct uprobe_task *utask;
+	struct thread_struct thread;
+};
+
+#pragma clang attribute pop
+
+#endif
