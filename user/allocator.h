@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "object.h"
+#include "placement.h"
 #include "../bpf/memwatch.h" /* enum entry_kind */
 
 struct entry {
@@ -21,9 +22,26 @@ struct entry {
 
 /*
  * The entry points that `object` defines, by .dynsym and .symtab, one per address (aliases are one;
- * an IFUNC or an undefined symbol is none), ascending by address. `*entries` is the caller's to free. 0 with *count = 0 when it defines
+ * an IFUNC or an undefined symbol is none), ascending by address. A function that only jumps to another
+ * entry of its kind in the same file (jemalloc's operator delete: `jmp free@plt`) is none either: what goes
+ * through it arrives there, and would be seen twice. C++ operators count only in a file that has an
+ * allocator beside them; elsewhere (libstdc++) they call malloc.
+ * `*entries` is the caller's to free. 0 with *count = 0 when it defines
  * none; -ENOEXEC when it is no ELF file for this machine or lies about its own shape; else -errno.
  */
 int allocator__entries(const struct object *object, struct entry **entries, size_t *count);
+
+/* How many integer arguments a probe on an entry of this kind must find. */
+unsigned int entry__arguments(enum entry_kind kind);
+
+/* Where the probe on `entry` goes; `placement->offset` counts from entry->address and entry->offset alike. As placement__choose(). */
+int allocator__place(const struct object *object, const struct entry *entry, struct placement *placement);
+
+/*
+ * The file offsets of every `ret` through which `entry`, which may throw, returns (placement__exits()). How many, at most
+ * `max`; -ENOTSUP when they cannot all be known: then the entry cannot be observed; else -errno.
+ */
+int allocator__exits(const struct object *object, const struct entry *entry, uint64_t *offsets,
+		     size_t max);
 
 #endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MEMWATCH_ELF_CODE_H
+#define MEMWATCH_ELF_CODE_H
+/* The functions that a file holds: by name, by address, and behind its PLT stubs. Addresses are virtual. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "placement.h" /* struct code */
+
+struct elf_symbol { /* a defined function; IFUNCs are none */
+	const char *name;
+	uint64_t address, size; /* size 0: not known */
+	bool exported;          /* global or weak */
+};
+
+struct elf_code;
+
+/* 0; -ENOEXEC when it is no ELF file for this machine or contradicts itself; else -errno. `fd` stays the caller's. */
+int elf_code__open(int fd, struct elf_code **code);
+void elf_code__close(struct elf_code *code);
+
+/* .dynsym's functions and then .symtab's, in the file's order. Live as long as `code`. */
+const struct elf_symbol *elf_code__symbols(const struct elf_code *code, size_t *count);
+/* The file offset of an address in an executable segment; false when it is in none. */
+bool elf_code__offset(const struct elf_code *code, uint64_t address, uint64_t *offset);
+/* Up to `size` bytes at `address`, ending with its segment; how many. */
+size_t elf_code__read(const struct elf_code *code, uint64_t address, void *buffer, size_t size);
+
+/* The function that a PLT stub at `address` leads to; false when there is no stub or it leads out of the file. */
+bool elf_code__behind_stub(const struct elf_code *code, uint64_t address, uint64_t *target);
+/* Where the function around `address` begins and ends, by its FDE, else by a symbol; false when nothing tells. */
+bool elf_code__bounds(struct elf_code *code, uint64_t address, uint64_t *start, uint64_t *end);
+/* A placement_fetch whose context is the struct elf_code, which owns the bytes. */
+bool elf_code__fetch(void *context, uint64_t address, struct code *function);
+
+#endif
