@@ -13,7 +13,7 @@ enum {
 	PAGE_SHIFT = 16,
 	PAGES_MAX = 65536,         /* 4 GiB of code */
 	ROWS_MAX = 16 << 20,       /* 128 MB */
-	SPANS_MAX = 8 << 20,       /* FDEs */
+	CLAIMS_MAX = 8 << 20,       /* FDEs */
 	SCAN_CHUNK = 256 << 10,
 };
 
@@ -25,7 +25,7 @@ static const uint8_t RESTORER[] = { 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x
 enum source { SOURCE_EH_FRAME, SOURCE_DEBUG_FRAME, SOURCE_RESTORER, SOURCES = SOURCE_RESTORER };
 
 /* Code that something describes. Where two overlap the first has it. */
-struct span {
+struct claim {
 	uint64_t start, end;        /* file offsets */
 	uint64_t address;           /* virtual, of `start` */
 	uint64_t fde_end;           /* virtual */
@@ -33,8 +33,8 @@ struct span {
 	uint32_t cie, position, limit; /* of its struct cfi_fde */
 };
 
-struct spans {
-	struct span *items;
+struct claims {
+	struct claim *items;
 	size_t count, capacity;
 };
 
@@ -43,9 +43,9 @@ struct builder {
 	struct unwind_table *table;
 	size_t row_capacity, page_capacity;
 	uint64_t next_page;         /* the lowest that has not begun */
-	uint64_t floor;             /* file offset up to which a span has spoken */
+	uint64_t floor;             /* file offset up to which a claim has spoken */
 	struct unwind_row current;  /* what holds at the end of what was put */
-	const struct span *span;
+	const struct claim *claim;
 };
 
 /* Makes room for one more of `size` bytes. */
@@ -118,30 +118,30 @@ static int builder__put(struct builder *builder, uint64_t offset, struct unwind_
 static int builder__emit(void *context, uint64_t address, const struct cfi_rules *rules, bool signal)
 {
 	struct builder *builder = context;
-	uint64_t offset = builder->span->start + (address - builder->span->address);
+	uint64_t offset = builder->claim->start + (address - builder->claim->address);
 
-	if (offset >= builder->span->end)
+	if (offset >= builder->claim->end)
 		return 0;
 	return builder__put(builder, offset < builder->floor ? builder->floor : offset,
 			    unwind_row__of_rules(rules, signal));
 }
 
-static int builder__add_span(struct builder *builder, struct cfi *sources, const struct span *span)
+static int builder__add_claim(struct builder *builder, struct cfi *sources, const struct claim *claim)
 {
-	const struct cfi_fde fde = { span->address, span->fde_end, span->cie, span->position, span->limit };
+	const struct cfi_fde fde = { claim->address, claim->fde_end, claim->cie, claim->position, claim->limit };
 	int err = 0;
 
-	if (span->end <= builder->floor)
+	if (claim->end <= builder->floor)
 		return 0;
-	if (span->start > builder->floor)
+	if (claim->start > builder->floor)
 		err = builder__put(builder, builder->floor, (struct unwind_row){ .cfa_rule = UNWIND_NONE });
-	builder->span = span;
-	if (!err && span->source == SOURCE_RESTORER)
-		err = builder__put(builder, span->start < builder->floor ? builder->floor : span->start,
+	builder->claim = claim;
+	if (!err && claim->source == SOURCE_RESTORER)
+		err = builder__put(builder, claim->start < builder->floor ? builder->floor : claim->start,
 				   (struct unwind_row){ .cfa_rule = UNWIND_SIGNAL });
 	else if (!err)
-		err = cfi__run(&sources[span->source], &fde, builder__emit, builder);
-	builder->floor = span->end;
+		err = cfi__run(&sources[claim->source], &fde, builder__emit, builder);
+	builder->floor = claim->end;
 	return err;
 }
 
@@ -154,7 +154,7 @@ static int builder__begin_segment(struct builder *builder, const struct elf_segm
 	return builder__put(builder, segment->offset, builder->current);
 }
 
-/* What follows the last span, in every page up to the last, and that beyond is nothing. */
+/* What follows the last claim, in every page up to the last, and that beyond is nothing. */
 static int builder__end_segment(struct builder *builder, const struct elf_segment *segment)
 {
 	const struct unwind_row none = { .cfa_rule = UNWIND_NONE };
@@ -170,12 +170,12 @@ static int builder__end_segment(struct builder *builder, const struct elf_segmen
 	return err;
 }
 
-static int spans__add(struct spans *spans, const struct span *span)
+static int claims__add(struct claims *claims, const struct claim *claim)
 {
-	int err = room((void **)&spans->items, &spans->capacity, spans->count, SPANS_MAX, sizeof(*span));
+	int err = room((void **)&claims->items, &claims->capacity, claims->count, CLAIMS_MAX, sizeof(*claim));
 
 	if (!err)
-		spans->items[spans->count++] = *span;
+		claims->items[claims->count++] = *claim;
 	return err;
 }
 
@@ -188,13 +188,13 @@ static const struct elf_segment *segment__of(const struct elf_segment *segments,
 }
 
 /* An FDE at address 0 is of a function that the linker threw away. */
-static int spans__add_fde(struct spans *spans, const struct elf_image *image, const struct cfi_fde *fde,
+static int claims__add_fde(struct claims *claims, const struct elf_image *image, const struct cfi_fde *fde,
 			  enum source source)
 {
 	size_t count;
 	const struct elf_segment *segments = elf_image__segments(image, &count);
 	const struct elf_segment *segment = segment__of(segments, count, fde->start);
-	struct span span = { .address = fde->start, .fde_end = fde->end, .source = source,
+	struct claim claim = { .address = fde->start, .fde_end = fde->end, .source = source,
 			     .cie = fde->cie, .position = fde->position, .limit = fde->limit };
 	uint64_t size;
 
@@ -203,12 +203,12 @@ static int spans__add_fde(struct spans *spans, const struct elf_image *image, co
 	size = segment->size - (fde->start - segment->address);
 	if (size > fde->end - fde->start)
 		size = fde->end - fde->start;
-	span.start = segment->offset + (fde->start - segment->address);
-	span.end = span.start + size;
-	return spans__add(spans, &span);
+	claim.start = segment->offset + (fde->start - segment->address);
+	claim.end = claim.start + size;
+	return claims__add(claims, &claim);
 }
 
-static int spans__add_section(struct spans *spans, const struct elf_image *image, struct cfi *cfi,
+static int claims__add_section(struct claims *claims, const struct elf_image *image, struct cfi *cfi,
 			      enum source source)
 {
 	struct cfi_fde fde;
@@ -216,11 +216,11 @@ static int spans__add_section(struct spans *spans, const struct elf_image *image
 	int err = 0;
 
 	while (!err && cfi__next(cfi, &position, &fde))
-		err = spans__add_fde(spans, image, &fde, source);
+		err = claims__add_fde(claims, image, &fde, source);
 	return err;
 }
 
-static int spans__read_eh_frame(struct spans *spans, struct elf_image *image, struct cfi *cfi)
+static int claims__read_eh_frame(struct claims *claims, struct elf_image *image, struct cfi *cfi)
 {
 	struct elf_bytes bytes;
 	bool whole = true;
@@ -233,10 +233,10 @@ static int spans__read_eh_frame(struct spans *spans, struct elf_image *image, st
 	if (err)
 		return err == -ENODATA ? 0 : err;
 	cfi__init(cfi, &(struct cfi_section){ bytes.bytes, bytes.size, bytes.address, false, !whole });
-	return spans__add_section(spans, image, cfi, SOURCE_EH_FRAME);
+	return claims__add_section(claims, image, cfi, SOURCE_EH_FRAME);
 }
 
-static int spans__read_debug_frame(struct spans *spans, struct elf_image *image, struct cfi *cfi)
+static int claims__read_debug_frame(struct claims *claims, struct elf_image *image, struct cfi *cfi)
 {
 	struct elf_bytes bytes;
 	int err = elf_image__section(image, ".debug_frame", &bytes);
@@ -244,30 +244,30 @@ static int spans__read_debug_frame(struct spans *spans, struct elf_image *image,
 	if (err)
 		return err == -ENODATA ? 0 : err;
 	cfi__init(cfi, &(struct cfi_section){ bytes.bytes, bytes.size, bytes.address, true, false });
-	return spans__add_section(spans, image, cfi, SOURCE_DEBUG_FRAME);
+	return claims__add_section(claims, image, cfi, SOURCE_DEBUG_FRAME);
 }
 
 /*
  * Restorers that no FDE describes (musl's). The return address that the kernel pushes is the
- * restorer's first byte, and a walk may look it up as it is or one less: the span has both.
+ * restorer's first byte, and a walk may look it up as it is or one less: the claim has both.
  */
-static int spans__scan_chunk(struct spans *spans, const uint8_t *chunk, size_t size, uint64_t offset)
+static int claims__scan_chunk(struct claims *claims, const uint8_t *chunk, size_t size, uint64_t offset)
 {
 	const uint8_t *at = chunk, *end = chunk + size;
 	int err = 0;
 
 	while (!err && (at = memmem(at, (size_t)(end - at), RESTORER, sizeof(RESTORER)))) {
 		uint64_t start = offset + (uint64_t)(at - chunk);
-		struct span span = { .start = start ? start - 1 : 0, .end = start + sizeof(RESTORER),
+		struct claim claim = { .start = start ? start - 1 : 0, .end = start + sizeof(RESTORER),
 				     .source = SOURCE_RESTORER };
 
-		err = spans__add(spans, &span);
+		err = claims__add(claims, &claim);
 		at += sizeof(RESTORER);
 	}
 	return err;
 }
 
-static int spans__scan_segment(struct spans *spans, const struct elf_image *image,
+static int claims__scan_segment(struct claims *claims, const struct elf_image *image,
 			       const struct elf_segment *segment, uint8_t *chunk)
 {
 	uint64_t offset = segment->offset, end = offset + segment->size;
@@ -279,7 +279,7 @@ static int spans__scan_segment(struct spans *spans, const struct elf_image *imag
 
 		if (n < (ssize_t)sizeof(RESTORER))
 			return n < 0 ? (int)n : 0;
-		err = spans__scan_chunk(spans, chunk, (size_t)n, offset);
+		err = claims__scan_chunk(claims, chunk, (size_t)n, offset);
 		if (err)
 			return err;
 		offset += (uint64_t)n - (sizeof(RESTORER) - 1);
@@ -287,7 +287,7 @@ static int spans__scan_segment(struct spans *spans, const struct elf_image *imag
 	return 0;
 }
 
-static int spans__scan_restorers(struct spans *spans, const struct elf_image *image)
+static int claims__scan_restorers(struct claims *claims, const struct elf_image *image)
 {
 	uint8_t *chunk = malloc(SCAN_CHUNK);
 	size_t count;
@@ -297,14 +297,14 @@ static int spans__scan_restorers(struct spans *spans, const struct elf_image *im
 	if (!chunk)
 		return -ENOMEM;
 	for (size_t i = 0; i < count && !err; i++)
-		err = spans__scan_segment(spans, image, &segments[i], chunk);
+		err = claims__scan_segment(claims, image, &segments[i], chunk);
 	free(chunk);
 	return err;
 }
 
-static int span__compare(const void *a, const void *b)
+static int claim__compare(const void *a, const void *b)
 {
-	const struct span *x = a, *y = b;
+	const struct claim *x = a, *y = b;
 
 	if (x->start != y->start)
 		return x->start < y->start ? -1 : 1;
@@ -313,34 +313,34 @@ static int span__compare(const void *a, const void *b)
 	return x->position < y->position ? -1 : x->position > y->position;
 }
 
-static void spans__sort(struct spans *spans)
+static void claims__sort(struct claims *claims)
 {
-	for (size_t i = 1; i < spans->count; i++) {
-		if (span__compare(&spans->items[i - 1], &spans->items[i]) <= 0)
+	for (size_t i = 1; i < claims->count; i++) {
+		if (claim__compare(&claims->items[i - 1], &claims->items[i]) <= 0)
 			continue;
-		qsort(spans->items, spans->count, sizeof(*spans->items), span__compare);
+		qsort(claims->items, claims->count, sizeof(*claims->items), claim__compare);
 		return;
 	}
 }
 
-/* The segment's share of the spans, from `*next` on. */
-static int builder__add_segment(struct builder *builder, struct cfi *sources, const struct spans *spans,
+/* The segment's share of the claims, from `*next` on. */
+static int builder__add_segment(struct builder *builder, struct cfi *sources, const struct claims *claims,
 				size_t *next, const struct elf_segment *segment)
 {
 	uint64_t end = segment->offset + segment->size;
 	int err = builder__begin_segment(builder, segment);
 
-	for (; !err && *next < spans->count && spans->items[*next].start < end; ++*next) {
-		struct span span = spans->items[*next];
+	for (; !err && *next < claims->count && claims->items[*next].start < end; ++*next) {
+		struct claim claim = claims->items[*next];
 
-		span.end = span.end < end ? span.end : end;
-		err = builder__add_span(builder, sources, &span);
+		claim.end = claim.end < end ? claim.end : end;
+		err = builder__add_claim(builder, sources, &claim);
 	}
 	return err ? err : builder__end_segment(builder, segment);
 }
 
 static int table__fill(struct unwind_table *table, const struct elf_image *image, struct cfi *sources,
-		       const struct spans *spans)
+		       const struct claims *claims)
 {
 	struct builder builder = { .table = table };
 	size_t count, next = 0;
@@ -350,7 +350,7 @@ static int table__fill(struct unwind_table *table, const struct elf_image *image
 	for (size_t i = 0; i < count && !err; i++) {
 		if (segments[i].offset + segments[i].size > OFFSET_MAX)
 			return -ENOEXEC;
-		err = builder__add_segment(&builder, sources, spans, &next, &segments[i]);
+		err = builder__add_segment(&builder, sources, claims, &next, &segments[i]);
 	}
 	for (size_t i = 0; i < table->row_count; i++)
 		table->unsupported += table->rows[i].cfa_rule == UNWIND_UNSUPPORTED;
@@ -367,7 +367,7 @@ static void table__shrink(struct unwind_table *table)
 	table->pages = pages ? pages : table->pages;
 }
 
-static int table__build(struct unwind_table *table, struct elf_image *image, struct spans *spans)
+static int table__build(struct unwind_table *table, struct elf_image *image, struct claims *claims)
 {
 	struct cfi sources[SOURCES] = { 0 };
 	size_t count;
@@ -376,31 +376,31 @@ static int table__build(struct unwind_table *table, struct elf_image *image, str
 	elf_image__segments(image, &count);
 	if (!count)
 		return -ENOEXEC;
-	err = spans__read_eh_frame(spans, image, &sources[SOURCE_EH_FRAME]);
+	err = claims__read_eh_frame(claims, image, &sources[SOURCE_EH_FRAME]);
 	if (!err)
-		err = spans__read_debug_frame(spans, image, &sources[SOURCE_DEBUG_FRAME]);
-	if (!err && !spans->count)
+		err = claims__read_debug_frame(claims, image, &sources[SOURCE_DEBUG_FRAME]);
+	if (!err && !claims->count)
 		err = -ENODATA;
 	if (!err)
-		err = spans__scan_restorers(spans, image);
+		err = claims__scan_restorers(claims, image);
 	if (err)
 		return err;
-	spans__sort(spans);
-	return table__fill(table, image, sources, spans);
+	claims__sort(claims);
+	return table__fill(table, image, sources, claims);
 }
 
 int unwind_table__build_fd(int fd, struct unwind_table *table)
 {
 	struct elf_image *image;
-	struct spans spans = { 0 };
+	struct claims claims = { 0 };
 	int err;
 
 	memset(table, 0, sizeof(*table));
 	err = elf_image__open(fd, &image);
 	if (err)
 		return err;
-	err = table__build(table, image, &spans);
-	free(spans.items);
+	err = table__build(table, image, &claims);
+	free(claims.items);
 	elf_image__close(image);
 	if (err)
 		unwind_table__free(table);
