@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The books of one process, to the byte.
+load helper
+
+@test "every C entry point: sites, totals, failures and peaks are the program's own" {
+	workload basic
+	observed
+	same_sites
+	same_totals
+	same_peaks
+	nothing_lost
+	snapshot_says '.mode == "exact"'
+	finish
+}
+
+@test "realloc grows, shrinks, fails, frees and allocates" {
+	workload basic
+	observed
+	same_sites known "$(grep '^{' "$T/truth" | jq -c '.sites |= {by_realloc, by_reallocarray}')"
+	finish
+}
+
+@test "frees of blocks older than the observer are unmatched, exactly" {
+	workload preexisting 123 0
+	observed
+	same_sites
+	same_totals
+	snapshot_says '.totals.unmatched_frees == 123'
+	finish
+}
+
+@test "resizing a block older than the observer frees one unmatched" {
+	workload preexisting 10 40
+	observed
+	same_sites
+	same_totals
+	finish
+}
+
+@test "a signal handler's allocations, also on its own stack" {
+	workload signals
+	observed
+	same_sites
+	same_totals
+	finish
+}
+
+@test "allocator calls left by longjmp, more than any table holds" {
+	WORKLOAD_ENV=(LD_PRELOAD="$W/libjump.so")
+	workload jumps
+	observed
+	same_sites
+	same_totals
+	finish
+}
+
+@test "exceptions through allocating frames" {
+	workload exceptions
+	observed
+	same_sites known
+	snapshot_says '.totals.live_bytes == 2750 and .totals.live_count == 275'
+	finish
+}
+
+@test "ten thousand sites" {
+	workload sites 10000 2
+	observed
+	same_totals
+	nothing_lost
+	snapshot_says '[.sites[] | select(.live_count == 2 and .live_bytes == 64)] | length == 10000'
+	finish
+}
+
+@test "a full table of blocks: what is lost is counted, the rest is exact" {
+	workload sites 500 10
+	observed --max-blocks 1000
+	snapshot_says '.lost.blocks > 0 and .totals.live_count + .lost.blocks == 5000'
+	snapshot_says '.totals.live_bytes == .totals.live_count * 32'
+	snapshot_says 'all(.sites[]; .live_bytes == .live_count * 32)'
+	finish
+}
+
+@test "a full table of stacks: what is lost is counted, the rest is exact" {
+	workload sites 5000 2
+	observed --max-stacks 1000
+	snapshot_says '.lost.stacks + .lost.sites > 0'
+	snapshot_says '[.sites[] | select(.stack | length > 10)] | length > 0 and all(.live_count == 2 and .live_bytes == 64)'
+	finish
+}
+
+@test "a full table shows in the text too" {
+	workload sites 500 10
+	observe --plain -p "$WORK" --max-blocks 1000 0.3
+	work
+	kill -INT "$WATCH"
+	ended 0
+	grep -qi 'lost' "$T/out"
+	finish
+}

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The same books wherever the allocator lives.
+load helper
+
+booked() { # HOW PROGRAM [ARGUMENT…]
+	local how=$1
+	shift
+	workload "$@"
+	observed
+	same_sites "$how"
+	same_totals
+	nothing_lost
+	finish
+}
+
+preloaded() { # LIBRARY HOW PROGRAM [ARGUMENT…]
+	[[ -e $LIBRARIES/$1 ]] || skip "$1 is not installed"
+	WORKLOAD_ENV=(LD_PRELOAD="$LIBRARIES/$1")
+	booked "${@:2}"
+}
+
+@test "static glibc" { booked leaf basic-static; }
+@test "static musl" { booked leaf basic-musl; }
+@test "jemalloc" { preloaded libjemalloc.so.2 leaf basic; }
+@test "tcmalloc" { preloaded libtcmalloc_minimal.so.4 leaf basic; }
+@test "mimalloc" { preloaded libmimalloc.so.2 leaf basic; }
+@test "C++ on libstdc++: one allocation, the one the program asked for; bad_alloc is caught" { booked deep cxx calm; }
+@test "C++ on jemalloc" { preloaded libjemalloc.so.2 leaf cxx calm; }
+@test "C++ on tcmalloc" { preloaded libtcmalloc_minimal.so.4 leaf cxx calm; }
+@test "C++ on mimalloc" { preloaded libmimalloc.so.2 leaf cxx calm; }
+
+# What a failing operator new throws is caught by the program, observed or not.
+throwing() {
+	workload cxx
+	observed
+	snapshot_says '.totals.live_bytes == 15301 and .totals.live_count == 51'
+	equal 21 "$(jq .totals.failed_count "$SNAPSHOT")" "failed allocations"
+	finish
+}
+
+@test "bad_alloc on libstdc++" { throwing; }
+@test "bad_alloc on jemalloc" { WORKLOAD_ENV=(LD_PRELOAD=$LIBRARIES/libjemalloc.so.2); throwing; }
+@test "bad_alloc on tcmalloc" { WORKLOAD_ENV=(LD_PRELOAD=$LIBRARIES/libtcmalloc_minimal.so.4); throwing; }
+
+@test "a deleted program that has its allocator in it" {
+	cp "$W/basic-static" "$T/deleted"
+	workload "$T/deleted"
+	rm "$T/deleted"
+	observed
+	same_sites
+	same_totals
+	finish
+}
+
+@test "a deleted program and another file in its place" {
+	cp "$W/basic-static" "$T/replaced"
+	workload "$T/replaced"
+	rm "$T/replaced"
+	cp /bin/true "$T/replaced"
+	observed
+	same_sites
+	finish
+}
+
+@test "a deleted C library" {
+	mkdir "$T/lib"
+	cp "$LIBRARIES/libc.so.6" "$T/lib"
+	WORKLOAD_ENV=(LD_LIBRARY_PATH="$T/lib")
+	workload basic
+	rm "$T/lib/libc.so.6"
+	observed
+	same_sites
+	same_totals
+	finish
+}
+
+@test "another root: chroot" {
+	local root=$T/root
+	mkdir -p "$root/lib64" "$root$LIBRARIES"
+	cp "$W/basic" "$root/basic"
+	cp "$LIBRARIES/libc.so.6" "$root$LIBRARIES"
+	cp /lib64/ld-linux-x86-64.so.2 "$root/lib64"
+	mkdir -p "$root/lib/x86_64-linux-gnu"
+	cp "$LIBRARIES/libc.so.6" "$root/lib/x86_64-linux-gnu"
+	workload "$(command -v chroot)" "$root" /basic
+	observed
+	same_sites
+	same_totals
+	finish
+}
+
+@test "another mount and pid namespace" {
+	local inner
+	cat >"$T/inner" <<-EOF2
+		#!/bin/sh
+		mount -t tmpfs none /mnt && cp "$W/basic-static" /mnt/basic && exec /mnt/basic
+	EOF2
+	chmod +x "$T/inner"
+	workload "$(command -v unshare)" --mount --pid --fork --kill-child "$T/inner"
+	inner=$(pgrep -P "$WORK")
+	observe --json --top 0 -p "$inner" 0.3
+	work
+	snapshot
+	same_sites leaf "$(grep '^{' "$T/truth" | jq -c --argjson pid "$inner" '.pid = $pid')"
+	same_totals
+	finish
+}

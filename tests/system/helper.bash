@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A workload is held on a pipe until memwatch observes it, does its work, prints its truth and
+# waits. Nothing here passes or fails by the clock: conditions are waited for, with a wide bound.
+
+ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+O=${O:-build}
+[[ $O = /* ]] || O=$ROOT/$O
+MEMWATCH=${MEMWATCH:-$O/memwatch}
+W=$O/workloads
+LIBRARIES=/usr/lib/x86_64-linux-gnu
+
+setup() {
+	[[ $EUID = 0 ]] || skip "needs root"
+	T=$BATS_TEST_TMPDIR
+	WORKLOAD_ENV=()
+	WORK='' WATCH='' LINE=''
+	[[ -x $MEMWATCH ]] || { echo "$MEMWATCH is not built" >&2; return 1; }
+}
+
+teardown() {
+	if [[ $EUID = 0 ]]; then
+		show_errors
+		[[ -n $WATCH ]] && kill -KILL "$WATCH" 2>/dev/null
+		[[ -n $LINE ]] && exec {LINE}>&-
+		[[ -n $WORK ]] && kill -KILL "$WORK" 2>/dev/null
+		wait
+		wait_for "no probe is left" nothing_attached
+	fi
+}
+
+# Shown by bats when the test failed.
+show_errors() {
+	local file
+	for file in "$T"/*err; do
+		[[ -s $file ]] && sed "s|^|${file##*/}: |" "$file" | head -20
+	done
+	return 0
+}
+
+wait_for() { # WHAT COMMAND…
+	local what=$1 i
+	shift
+	for ((i = 0; i < 1200; i++)); do
+		if "$@"; then return 0; fi
+		sleep 0.05
+	done
+	echo "waited in vain: $what" >&2
+	return 1
+}
+
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# ---- the workload
+
+workload() { # PROGRAM [ARGUMENT…]: started, and held before its work
+	local program=$1
+	shift
+	[[ $program = /* ]] || program=$W/$program
+	mkfifo "$T/line"
+	env "${WORKLOAD_ENV[@]}" "$program" "$@" <"$T/line" >"$T/truth" 2>"$T/workload.err" 3>&- &
+	WORK=$!
+	exec {LINE}>"$T/line"
+	wait_for "$program is ready" workload_says '^ready$'
+}
+
+workload_says() { # PATTERN
+	grep -q "$1" "$T/truth" || { gone "$WORK" && echo "the workload is gone" >&2 && cat "$T/truth"; }
+}
+
+release() { echo >&"$LINE"; } # lets it go on to where it waits next
+
+work() { # [PATTERN]: does its work, up to the line that says so
+	release
+	wait_for "the truth" workload_says "${1:-^\{}"
+	grep -q "${1:-^\{}" "$T/truth"
+}
+
+finish() { # [STATUS]: it ends as it would have ended alone
+	local status=0
+	[[ -n $WATCH ]] || wait_for "the text is clean" text_clean "$WORK"
+	release
+	wait_for "the workload ends" gone "$WORK"
+	wait "$WORK" || status=$?
+	WORK=''
+	equal "${1:-7}" "$status" "the workload's exit status"
+}
+
+# ---- memwatch
+
+start_memwatch() { # ARGUMENT…
+	env --default-signal=INT,QUIT,PIPE "$MEMWATCH" "$@" >"$T/out" 2>"$T/err" 3>&- {LINE}>&- &
+	WATCH=$!
+}
+
+observe() { # ARGUMENT…: returns when the probes are live
+	: >"$T/err"
+	start_memwatch "$@"
+	wait_for "memwatch observes" observing
+	observing
+}
+
+observing() {
+	grep -q '^memwatch: observing' "$T/err" || { gone "$WATCH" && echo "memwatch is gone" >&2; }
+}
+
+ended() { # STATUS: memwatch has ended by itself, or does so now
+	local status=0
+	wait_for "memwatch ends" gone "$WATCH"
+	wait "$WATCH" || status=$?
+	WATCH=''
+	equal "$1" "$status" "memwatch's exit status"
+}
+
+# Ctrl-C: the last snapshot is in $SNAPSHOT, and every one that came was true to the invariants.
+snapshot() {
+	kill -INT "$WATCH"
+	ended 0
+	last_snapshot
+}
+
+last_snapshot() {
+	SNAPSHOT=$T/snapshot
+	tail -n 1 "$T/out" >"$SNAPSHOT"
+	[[ -s $SNAPSHOT ]]
+	consistent "$T/out"
+}
+
+# The usual whole: observe the workload, let it work, take the last snapshot.
+observed() { # [OPTION…]
+	observe --json --top 0 -p "$WORK" "$@" 0.3
+	work
+	snapshot
+}
+
+# ---- comparing
+
+equal() { # EXPECTED ACTUAL WHAT
+	[[ $1 = "$2" ]] || { printf '%s: expected %s, got %s\n' "$3" "$1" "$2" >&2; return 1; }
+}
+
+# alloc − freed = live in every object; totals are the sum over processes.
+consistent() { # FILE of snapshots
+	local bad
+	bad=$(jq -c '
+		def books: .. | objects | select(has("alloc_bytes"));
+		def off: .alloc_bytes - .freed_bytes != .live_bytes or .alloc_count - .freed_count != .live_count
+			or ([.alloc_bytes, .freed_bytes, .live_bytes, .alloc_count, .freed_count, .live_count] | min) < 0
+			or (has("peak_bytes") and .live_bytes > .peak_bytes);
+		(books | select(off)),
+		(. as $all | ["live_bytes", "live_count", "alloc_bytes", "freed_bytes"][]
+		 | select(. as $key | $all.totals[$key] != ([$all.processes[][$key]] | add // 0)) | {totals: .})
+	' "$1") || return
+	[[ -z $bad ]] || { echo "books that do not add up: $bad" >&2; return 1; }
+}
+
+# {function: counters} of one process, from the truth or from a snapshot. A snapshot's site is named
+# by the function that called the allocator, or ("deep") by the first of its frames that the truth knows.
+NAMES='
+	def name: (.function // .module // "?") | sub("\\(.*"; "");
+	def counters: {live_bytes, live_count, alloc_bytes, alloc_count, freed_bytes, freed_count};
+	def total: reduce .[] as $s (null; reduce ($s | keys[]) as $k (.; .[$k] += $s[$k]));
+'
+true_sites() { # TRUTH (one line of JSON)
+	jq -S "$NAMES"' .sites | map_values(counters) | with_entries(select(.value.alloc_count > 0))' <<<"$1"
+}
+seen_sites() { # TRUTH PID HOW
+	jq -S --argjson truth "$1" --argjson pid "$2" --arg how "$3" "$NAMES"'
+		def site: ([.stack[] | name | select($truth.sites[.])][0]) as $known
+			| if $how == "leaf" then .stack[0] // {} | name else $known // (.stack[0] // {} | name) end;
+		[.sites[] | select(.pid == $pid) | {key: site, value: counters}]
+		| group_by(.key) | map({key: .[0].key, value: (map(.value) | total)}) | from_entries
+		| if $how == "known" then with_entries(select($truth.sites[.key])) else . end
+		| with_entries(select(.value.alloc_count > 0))' "$SNAPSHOT"
+}
+
+# leaf: the sites are the truth's, all of them and no others. deep: the same, under the wrappers of a
+# language. known: other sites (the C library's own) may stand beside them.
+same_sites() { # [leaf|deep|known] [TRUTH]
+	local truth=${2:-$(grep '^{' "$T/truth" | tail -n 1)}
+	local pid
+	pid=$(jq --argjson work "$WORK" '.pid // $work' <<<"$truth")
+	diff <(true_sites "$truth") <(seen_sites "$truth" "$pid" "${1:-leaf}") >&2
+}
+
+TOTALS='{live_bytes, live_count, alloc_bytes, alloc_count, freed_bytes, freed_count, failed_count, unmatched_frees}'
+same_totals() {
+	diff <(grep '^{' "$T/truth" | tail -n 1 | jq -S ".totals | $TOTALS") \
+		<(jq -S ".totals | $TOTALS" "$SNAPSHOT") >&2
+}
+
+same_process() { # TRUTH: one of several
+	local keys='{live_bytes, live_count, alloc_bytes, alloc_count, freed_bytes, freed_count}'
+	diff <(jq -S ".totals | $keys" <<<"$1") \
+		<(jq -S --argjson pid "$(jq .pid <<<"$1")" ".processes[] | select(.pid == \$pid) | $keys" "$SNAPSHOT") >&2
+}
+
+same_peaks() { # one thread only
+	local pid=$WORK
+	diff <(grep '^{' "$T/truth" | tail -n 1 | jq -S '.sites | map_values(.peak_bytes) | with_entries(select(.value > 0))') \
+		<(jq -S --argjson pid "$pid" "$NAMES"'[.sites[] | select(.pid == $pid and .peak_bytes > 0)
+			| {key: (.stack[0] | name), value: .peak_bytes}] | group_by(.key)
+			| map({key: .[0].key, value: (map(.value) | add)}) | from_entries' "$SNAPSHOT") >&2
+}
+
+nothing_lost() {
+	local lost
+	lost=$(jq -c '.lost | with_entries(select(.value > 0 and (.key | test("_stacks$") | not)))' "$SNAPSHOT")
+	equal '{}' "$lost" "losses"
+}
+
+snapshot_says() { # JQ-CONDITION, on the last snapshot
+	jq -e "$1" "$SNAPSHOT" >/dev/null || { echo "not so: $1" >&2; jq -c '{totals, lost, processes}' "$SNAPSHOT" >&2; return 1; }
+}
+
+# True once a snapshot that is already out satisfies the condition.
+seen() { # JQ-CONDITION
+	jq -e "select($1)" "$T/out" >/dev/null 2>&1
+}
+
+# ---- what must be left behind: nothing
+
+# BPF objects that no process holds: pinned, or leaked. Those of other programs are held by them.
+nothing_attached() {
+	local kind
+	for kind in prog link; do
+		[[ $(bpftool $kind list -j 2>/dev/null | jq '[.[]? | select((.pids // []) == []
+			and (.type | IN("kprobe", "uprobe_multi", "kprobe_multi", "perf_event")))] | length') = 0 ]] || return
+	done
+	[[ ! -s /sys/kernel/tracing/uprobe_events ]]
+}
+
+text_clean() { # PID: no breakpoint is in its code
+	"$W/textcheck" "$1" >"$T/text"
+}
+
+untouched() { # after memwatch has gone: the workload runs, and on its own code
+	kill -0 "$WORK"
+	wait_for "the text is clean" text_clean "$WORK"
+	wait_for "no probe is left" nothing_attached
+}
+
+one_line_of_complaint() { # on standard error, from memwatch, and nothing else
+	equal 1 "$(grep -c . "$T/err")" "lines on standard error"
+	grep -q '^memwatch: ' "$T/err"
+}

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# fork, exec, exit, death; processes that come later.
+load helper
+
+two_truths() { [[ $(grep -c '^{' "$T/truth") = 2 ]]; }
+
+forked() { # OPTION…
+	workload forks
+	observe --json --top 0 "$@" 0.3
+	release
+	wait_for "both truths" two_truths
+	snapshot
+	PARENT=$(grep '^{' "$T/truth" | jq -c 'select(.sites.parents_own.live_count > 0)')
+	CHILD=$(grep '^{' "$T/truth" | jq -c 'select(.sites.childs_own.live_count > 0)')
+	[[ -n $PARENT && -n $CHILD ]]
+}
+
+@test "fork: parent and child free the same inherited blocks, neither is counted twice" {
+	forked
+	same_sites known "$PARENT"
+	same_process "$PARENT"
+	same_sites known "$CHILD"
+	same_process "$CHILD"
+	snapshot_says '.totals.unmatched_frees >= 20'
+	release
+	finish
+}
+
+@test "fork: with -p the child is not observed, and lives" {
+	workload forks
+	observed -p "$WORK"
+	wait_for "both truths" two_truths
+	PARENT=$(grep '^{' "$T/truth" | jq -c 'select(.sites.parents_own.live_count > 0)')
+	same_sites leaf "$PARENT"
+	same_process "$PARENT"
+	snapshot_says '(.processes | length == 1) and .totals.unmatched_frees == 0'
+	release
+	finish
+}
+
+@test "exec empties the books" {
+	workload execs
+	observed
+	same_sites known
+	snapshot_says '.totals.live_bytes == 300 and .totals.live_count == 15'
+	snapshot_says '[.sites[] | select(.stack[0].function == "before_exec") | .live_count] | add // 0 == 0'
+	finish
+}
+
+@test "exec, observed system-wide" {
+	workload execs
+	observe --json --top 0 0.3
+	work
+	snapshot
+	same_sites known
+	finish
+}
+
+@test "the target's exit ends memwatch with a last snapshot and status 0" {
+	workload basic
+	observe --json --top 0 -p "$WORK" 60
+	work
+	release
+	ended 0
+	last_snapshot
+	same_sites
+	same_totals
+	snapshot_says '.processes[0].exited == true'
+	release 2>/dev/null || true
+	finish
+}
+
+@test "the last state of a killed target is shown" {
+	workload basic
+	observe --json --top 0 -p "$WORK" 60
+	work
+	kill -KILL "$WORK"
+	ended 0
+	last_snapshot
+	same_sites
+	same_totals
+	finish 137
+}
+
+@test "killed in the middle of allocating" {
+	workload fullspeed
+	observe --json --top 0 -p "$WORK" 0.2
+	wait_for "a snapshot of the churning" seen '.totals.alloc_count > 5000'
+	kill -KILL "$WORK"
+	ended 0
+	last_snapshot
+	snapshot_says '.processes[0].exited == true and .totals.live_count <= 1001'
+	finish 137
+}
+
+@test "one of two targets exits: the other is observed on, both are shown" {
+	workload basic
+	"$W/shapes" <"$T/line" >"$T/other" 2>/dev/null 3>&- {LINE}>&- &
+	local other=$!
+	wait_for "the other is ready" grep -q ready "$T/other"
+	observe --json --top 0 -p "$WORK,$other" 0.2
+	kill -KILL "$other"
+	wait_for "its end is seen" seen "any(.processes[]; .pid == $other and .exited)"
+	work
+	snapshot
+	same_sites
+	finish
+}
+
+@test "a process that starts later is observed from its first allocation, system-wide" {
+	start_memwatch --json --top 0 0.3
+	wait_for "memwatch observes" observing
+	workload basic
+	work
+	snapshot
+	same_sites known
+	finish
+}
+
+@test "memwatch does not observe itself" {
+	workload basic
+	observe --json --top 0 0.3
+	work
+	wait_for "two snapshots" seen '.elapsed_s > 0.5'
+	snapshot
+	snapshot_says 'all(.processes[]; .comm != "memwatch")'
+	snapshot_says 'any(.processes[]; .comm == "basic")'
+	finish
+}
+
+@test "by name: those that run, and those that start later" {
+	workload basic
+	observe --json --top 0 -n 'basi*' 0.3
+	work
+	local first=$WORK
+	"$W/basic" <<<$'\n' >"$T/later" 3>&- {LINE}>&- || true
+	local later
+	later=$(grep '^{' "$T/later")
+	wait_for "the later one is seen" seen "any(.processes[]; .pid == $(jq .pid <<<"$later"))"
+	snapshot
+	same_sites
+	WORK=$first
+	same_sites leaf "$later"
+	snapshot_says 'all(.processes[]; .comm == "basic")'
+	finish
+}

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A target is never harmed, and nothing is left in it.
+load helper
+
+confined() { # MODE [late]
+	workload confined "$@"
+	observe --json --top 0 -p "$WORK" 0.3
+	work '^confined$'
+	wait_for "the truth" workload_says '^{'
+	snapshot
+	finish
+}
+
+@test "seccomp that kills, put on before" { confined kill; }
+@test "seccomp that kills, put on after" { confined kill late; }
+@test "seccomp that refuses, put on before" { confined errno; }
+@test "seccomp that refuses, put on after" { confined errno late; }
+@test "strict seccomp, put on before" { confined strict; }
+@test "strict seccomp, put on after" { confined strict late; }
+
+@test "seccomp: where return probes are allowed the books are exact" {
+	workload confined kill
+	observe --json --top 0 -p "$WORK" 0.3
+	work '^confined$'
+	wait_for "the truth" workload_says '^{'
+	snapshot
+	same_sites
+	finish
+}
+
+@test "SIGKILL of memwatch leaves no probe, and the target running" {
+	workload basic
+	observe --json -p "$WORK" 0.3
+	kill -KILL "$WATCH"
+	ended 137
+	untouched
+	work
+	finish
+}
+
+@test "SIGKILL of memwatch while the target churns" {
+	workload fullspeed
+	observe --json -p "$WORK" 0.2
+	wait_for "a snapshot" seen '.totals.alloc_count > 1000'
+	kill -KILL "$WATCH"
+	ended 137
+	untouched
+	work
+	work 'still churning'
+	finish
+}
+
+@test "SIGKILL of memwatch while it observes the whole system" {
+	workload fullspeed
+	observe --json 0.2
+	wait_for "a snapshot" seen '.totals.alloc_count > 1000'
+	kill -KILL "$WATCH"
+	ended 137
+	untouched
+	work
+	work 'still churning'
+	finish
+}
+
+@test "SIGTERM and SIGHUP end it as Ctrl-C does" {
+	local signal
+	workload basic
+	for signal in TERM HUP; do
+		observe --json -p "$WORK" 60
+		kill -$signal "$WATCH"
+		ended 0
+		last_snapshot
+	done
+	untouched
+	finish_early
+}
+
+# A workload that was not let to work yet: once for the work, once for the end.
+finish_early() {
+	work
+	finish
+}
+
+@test "with -p the other processes' code stays as it was" {
+	workload basic
+	"$W/shapes" <"$T/line" >"$T/other" 3>&- {LINE}>&- &
+	local other=$!
+	wait_for "the other is ready" grep -q ready "$T/other"
+	observe --json -p "$WORK" 0.3
+	text_clean "$other"
+	! text_clean "$WORK"
+	kill -KILL "$other"
+	work
+	snapshot
+	untouched
+	finish
+}
+
+@test "a child forked while observed lives on when memwatch has gone" {
+	workload forks
+	observe --json -p "$WORK" 0.3
+	release
+	wait_for "both truths" two_truths
+	snapshot
+	local child
+	child=$(pgrep -P "$WORK")
+	wait_for "the child's code is clean" text_clean "$child"
+	untouched
+	release
+	finish
+}
+two_truths() { [[ $(grep -c '^{' "$T/truth") = 2 ]]; }
+
+@test "a target that exits while memwatch attaches, again and again" {
+	local i status
+	for ((i = 0; i < 10; i++)); do
+		sleep 0.0$i 3>&- &
+		status=0
+		timeout 30 "$MEMWATCH" --json -p $! 0.05 >"$T/out" 2>"$T/err" || status=$?
+		[[ $status = 0 || $status = 1 ]] || { echo "status $status" >&2; return 1; }
+		[[ $status = 0 ]] || one_line_of_complaint
+		wait
+	done
+}

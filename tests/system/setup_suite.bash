@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Builds the workloads, once a run.
+setup_suite() {
+	local root
+	root=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+	local out=${O:-build}
+	[[ $out = /* ]] || out=$root/$out
+	make -s -C "$root/tests/workloads" O="$out" >&2
+}

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# memwatch's stacks against the program's own, frame by frame: {module, file offset} of each return address.
+load helper
+
+# Prints what differs. $1 = whole: to the thread's first frame; own: as far as the program's own frames go.
+differences() { # whole|own
+	jq -c -n --slurpfile truth <(grep '"case"' "$T/truth") --slurpfile seen "$SNAPSHOT" --arg how "$1" '
+		def cut: if $how == "own" then .[:([.[] | startswith("libc.so.6+")] | index(true)) // length] else . end;
+		def frames: [.[] | select(.inlined != true) | "\(.module // "?")+\(.offset // "?")"];
+		([$seen[0].sites[] | select(.family == "heap" and .live_count == 1) | {key: "\(.live_bytes)", value: .stack}]
+			| from_entries) as $sites
+		| $truth[] | {case, size, own: (.frames | cut), got: ($sites["\(.size)"] // [] | frames)}
+		| if $how == "own" then .got = .got[:(.own | length)] else . end
+		| select(.own != .got)'
+}
+
+truly() { # whole|own PROGRAM [ARGUMENT…]
+	local how=$1 wrong
+	shift
+	workload "$@"
+	observe --json --top 0 --depth 0 -p "$WORK" 0.3
+	work '"end"'
+	snapshot
+	wrong=$(differences "$how")
+	[[ -z $wrong ]] || { echo "$* differs:" >&2; echo "$wrong" >&2; return 1; }
+	equal 0 "$(jq '.lost.broken_stacks' "$SNAPSHOT")" "broken stacks"
+	finish
+}
+
+@test "own frames with frame pointers, gcc -O0" { truly own stacks-gcc-O0-fp; }
+@test "own frames with frame pointers, gcc -O2" { truly own stacks-gcc-O2-fp; }
+
+@test "gcc -O0" { truly whole stacks-gcc-O0; }
+@test "gcc -O1" { truly whole stacks-gcc-O1; }
+@test "gcc -O2" { truly whole stacks-gcc-O2; }
+@test "gcc -O3" { truly whole stacks-gcc-O3; }
+@test "gcc with frame pointers -O0" { truly whole stacks-gcc-O0-fp; }
+@test "gcc with frame pointers -O3" { truly whole stacks-gcc-O3-fp; }
+@test "clang -O0" { truly whole stacks-clang-O0; }
+@test "clang -O1" { truly whole stacks-clang-O1; }
+@test "clang -O2" { truly whole stacks-clang-O2; }
+@test "clang -O3" { truly whole stacks-clang-O3; }
+@test "static" { truly whole stacks-static-O2; }
+@test "not position independent" { truly whole stacks-nopie-O2; }
+@test "C++, gcc -O0" { truly whole stacks_cxx-gcc-O0; }
+@test "C++, gcc -O2" { truly whole stacks_cxx-gcc-O2; }
+@test "C++, gcc -O3" { truly whole stacks_cxx-gcc-O3; }
+@test "C++, clang -O0" { truly whole stacks_cxx-clang-O0; }
+@test "C++, clang -O3" { truly whole stacks_cxx-clang-O3; }
+@test "a stack of 100 frames is whole" { truly whole deep 94; }
+
+@test "a stack too deep is marked and counted, and right as far as it goes" {
+	workload deep 300
+	observe --json --top 0 --depth 0 -p "$WORK" 0.3
+	work '"end"'
+	snapshot
+	snapshot_says '.lost.truncated_stacks > 0'
+	local kept
+	kept=$(jq '[.sites[] | select(.live_bytes == 70001)][0].stack | length' "$SNAPSHOT")
+	[[ $kept -ge 100 ]]
+	equal "$(grep '"case"' "$T/truth" | jq -c --argjson n "$kept" '.frames[:$n]')" \
+		"$(jq -c '[.sites[] | select(.live_bytes == 70001)][0].stack | map("\(.module)+\(.offset)")' "$SNAPSHOT")" \
+		"the nearest frames"
+	finish
+}
+
+@test "the same stack in two processes, at two load addresses, has the same frames" {
+	local first
+	workload deep 20
+	observe --json --top 0 -p "$WORK" 0.3
+	work '"end"'
+	snapshot
+	first=$(jq -c '[.sites[] | select(.live_bytes == 70001)][0].stack' "$SNAPSHOT")
+	finish
+	rm "$T/line"
+	workload deep 20
+	observe --json --top 0 -p "$WORK" 0.3
+	work '"end"'
+	snapshot
+	equal "$first" "$(jq -c '[.sites[] | select(.live_bytes == 70001)][0].stack' "$SNAPSHOT")" "the stack"
+	finish
+}
+
+@test "names: function, file and line of each frame of the program" {
+	workload deep 3
+	observe --json --top 0 -p "$WORK" 0.3
+	work '"end"'
+	snapshot
+	equal '["down","down","down","down","main"]' \
+		"$(jq -c '[.sites[] | select(.live_bytes == 70001)][0].stack[:5] | map(.function)' "$SNAPSHOT")" "functions"
+	snapshot_says '[.sites[] | select(.live_bytes == 70001)][0].stack[:5] | all((.file | endswith("deep.c")) and .line > 0 and .kind == "native")'
+	finish
+}

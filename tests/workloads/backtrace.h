@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BACKTRACE_H
+#define BACKTRACE_H
+/*
+ * The stacks of a program's own allocations, walked by its compiler's unwinder. ALLOCATE calls first
+ * backtrace__record and then malloc by one and the same call instruction: both see the same return
+ * addresses, the first one's included. Each allocation has a size of its own, by which it is found.
+ */
+#include <fcntl.h>
+#include <unwind.h>
+
+#include "truth.h"
+
+enum { BACKTRACES_MAX = 64, BACKTRACE_DEPTH = 400, BACKTRACE_SIZE = 70001, CODE_RANGES = 64 };
+
+struct backtrace {
+	const char *name;
+	size_t size;
+	int depth;
+	uintptr_t frames[BACKTRACE_DEPTH];
+};
+
+static struct backtrace backtraces[BACKTRACES_MAX];
+static int backtrace_count;
+static const char *backtrace_name;
+static void *volatile backtrace_block;
+
+static _Unwind_Reason_Code backtrace__frame(struct _Unwind_Context *context, void *argument)
+{
+	struct backtrace *backtrace = (struct backtrace *)argument;
+	uintptr_t ip = _Unwind_GetIP(context);
+
+	if (ip == 0 || backtrace->depth == BACKTRACE_DEPTH)
+		return _URC_END_OF_STACK;
+	backtrace->frames[backtrace->depth++] = ip;
+	return _URC_NO_REASON;
+}
+
+/* The frame of this function itself is the first that the unwinder names: not the caller's. */
+NOINLINE static void *backtrace__record(size_t size)
+{
+	struct backtrace *backtrace = &backtraces[backtrace_count++];
+
+	if (backtrace_count == BACKTRACES_MAX)
+		abort();
+	backtrace->name = backtrace_name;
+	backtrace->size = size;
+	_Unwind_Backtrace(backtrace__frame, backtrace);
+	backtrace->depth--;
+	memmove(backtrace->frames, backtrace->frames + 1,
+		backtrace->depth * sizeof(*backtrace->frames));
+	return NULL;
+}
+
+static void *(*volatile backtrace_calls[2])(size_t) = { backtrace__record, malloc };
+static volatile int backtrace_call_count = 2;
+
+#ifdef __clang__
+#define BACKTRACE_NO_UNROLL _Pragma("clang loop unroll(disable)")
+#else
+#define BACKTRACE_NO_UNROLL _Pragma("GCC unroll 1")
+#endif
+
+#define ALLOCATE(what)                                                                          \
+	do {                                                                                    \
+		size_t size_ = BACKTRACE_SIZE + backtrace_count;                                 \
+		backtrace_name = what;                                                          \
+		BACKTRACE_NO_UNROLL                                                             \
+		for (int call_ = 0; call_ < backtrace_call_count; call_++)                       \
+			backtrace_block = backtrace_calls[call_](size_);                        \
+	} while (0)
+
+/* Code of this process, by its mappings, read without allocating. */
+struct code_range {
+	uintptr_t start, end, offset;
+	char name[64];
+};
+static struct code_range code_ranges[CODE_RANGES];
+static int code_range_count;
+static char maps_text[1 << 16];
+
+static void code__parse(char *line)
+{
+	struct code_range *range = &code_ranges[code_range_count];
+	unsigned long start, end, offset;
+	char protection[8], path[256] = "";
+	const char *slash;
+
+	if (sscanf(line, "%lx-%lx %7s %lx %*s %*s %255s", &start, &end, protection, &offset,
+		   path) < 4 || protection[2] != 'x' || code_range_count == CODE_RANGES)
+		return;
+	slash = strrchr(path, '/');
+	range->start = start;
+	range->end = end;
+	range->offset = offset;
+	snprintf(range->name, sizeof(range->name), "%.60s", slash ? slash + 1 : path);
+	code_range_count++;
+}
+
+static void code__read(void)
+{
+	int fd = open("/proc/self/maps", O_RDONLY);
+	size_t length = 0;
+	ssize_t n;
+	char *rest = NULL;
+
+	while ((n = read(fd, maps_text + length, sizeof(maps_text) - 1 - length)) > 0)
+		length += n;
+	close(fd);
+	for (char *line = strtok_r(maps_text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		code__parse(line);
+}
+
+static void code__print(uintptr_t address)
+{
+	for (int i = 0; i < code_range_count; i++) {
+		const struct code_range *range = &code_ranges[i];
+
+		if (address < range->start || address >= range->end)
+			continue;
+		truth__print("\"%s+%lu\"", range->name,
+			     (unsigned long)(address - range->start + range->offset));
+		return;
+	}
+	truth__print("\"?+%lu\"", (unsigned long)address);
+}
+
+UNUSED static int backtraces__end(void)
+{
+	code__read();
+	for (int i = 0; i < backtrace_count; i++) {
+		const struct backtrace *backtrace = &backtraces[i];
+
+		truth__print("{\"case\":\"%s\",\"size\":%zu,\"frames\":[", backtrace->name,
+			     backtrace->size);
+		for (int j = 0; j < backtrace->depth; j++) {
+			truth__print("%s", j ? "," : "");
+			code__print(backtrace->frames[j]);
+		}
+		truth__print("]}\n");
+		truth__flush();
+	}
+	truth__print("{\"end\":%d}\n", backtrace_count);
+	truth__flush();
+	truth__hold();
+	return WORKLOAD_STATUS;
+}
+
+/* The unwinder's own first-time work is done before anybody looks. */
+UNUSED static void backtraces__ready(void)
+{
+	backtrace_name = "warm-up";
+	backtrace__record(0);
+	backtrace_count = 0;
+	backtraces[0].depth = 0;
+	truth__ready();
+}
+
+#endif
