@@ -44,10 +44,11 @@ static void put_char(struct json *json, char character)
 }
 
 /* Most characters stand for themselves: this is asked of every byte that is written. */
-static bool is_plain(unsigned char byte)
-{
-	return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
-}
+static const bool plain[256] = {
+	[0x20 ... '"' - 1] = true,
+	['"' + 1 ... '\\' - 1] = true,
+	['\\' + 1 ... 0x7e] = true,
+};
 
 static void put_unit(struct json *json, uint32_t unit)
 {
@@ -87,7 +88,7 @@ static void put_string(struct json *json, const char *text)
 	while (*text) {
 		const char *end = text;
 
-		while (is_plain(*end))
+		while (plain[(unsigned char)*end])
 			end++;
 		put(json, text, end - text);
 		text = end;

@@ -2,6 +2,7 @@
 #include "line.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,13 +97,36 @@ static void cut(struct line *line)
 	line->columns++;
 }
 
+/* Bytes at `text` that are shown as they are, one column each: nearly all there are. */
+static size_t plain_length(const char *text)
+{
+	size_t length = 0;
+
+	while (text[length] >= 0x20 && text[length] < 0x7f)
+		length++;
+	return length;
+}
+
+static bool has_room(const struct line *line, size_t columns)
+{
+	return !line->limit || columns < (size_t)(line->limit - line->columns);
+}
+
 void line__put(struct line *line, const char *text)
 {
 	struct glyph glyph;
+	size_t plain;
 
-	for (; *text && !line->full && !line->error; text += glyph.taken) {
+	while (*text && !line->full && !line->error) {
+		plain = plain_length(text);
+		if (plain && has_room(line, plain)) {
+			append(line, text, plain, (int)plain);
+			text += plain;
+			continue;
+		}
 		glyph__read(&glyph, text);
 		append(line, glyph.shown, glyph.length, glyph.columns);
+		text += glyph.taken;
 	}
 }
 
@@ -125,13 +149,32 @@ void line__format(struct line *line, const char *format, ...)
 int line__width(const char *text)
 {
 	struct glyph glyph;
-	int columns = 0;
+	size_t columns = 0, plain;
 
-	for (; *text; text += glyph.taken) {
+	while (*text) {
+		plain = plain_length(text);
+		columns += plain;
+		text += plain;
+		if (!*text)
+			break;
 		glyph__read(&glyph, text);
-		columns += glyph.columns;
+		columns += (size_t)glyph.columns;
+		text += glyph.taken;
 	}
-	return columns;
+	return columns < INT_MAX ? (int)columns : INT_MAX;
+}
+
+void line__fill(struct line *line, int column)
+{
+	static const char spaces[] = "                ";
+	int wanted;
+
+	while (line->columns < column && !line->full && !line->error) {
+		wanted = column - line->columns;
+		if (wanted > (int)sizeof(spaces) - 1)
+			wanted = (int)sizeof(spaces) - 1;
+		line__put(line, spaces + sizeof(spaces) - 1 - wanted);
+	}
 }
 
 /* Puts as much of `text` as fits below the narrower `limit`. */
@@ -160,8 +203,7 @@ void line__cell(struct line *line, const char *text, int width, bool cut_it)
 		put_cut(line, text, end);
 	else
 		line__put(line, text);
-	while (line->columns < end && !line->full && !line->error)
-		append(line, " ", 1, 1);
+	line__fill(line, end);
 }
 
 void line__show(struct line *line, FILE *out)

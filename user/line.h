@@ -28,6 +28,7 @@ void line__put(struct line *line, const char *text);
 void line__format(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* `text` in `width` columns: filled with spaces. With `cut`, longer text is cut, else it runs over. */
 void line__cell(struct line *line, const char *text, int width, bool cut);
+void line__fill(struct line *line, int column); /* spaces up to it */
 int line__width(const char *text); /* columns that line__put would use */
 /* Writes the line without spaces at its end, and a newline; the line is then empty again. */
 void line__show(struct line *line, FILE *out);

@@ -19,7 +19,7 @@ struct string {
  * Callers hand in the same pointers again and again: a module's name comes with every frame. What
  * a pointer gave the last time is worth one compare (what it points to may have changed since).
  */
-enum { RECENT = 1024 };
+enum { RECENT_BITS = 15, RECENT = 1 << RECENT_BITS };
 struct recent {
 	const char *given, *interned;
 };
@@ -83,13 +83,19 @@ static const char *intern(struct snapshot *snapshot, const char *text)
 	return string->text;
 }
 
+/* Multiplicative hashing: strings lie at multiples of small numbers. */
+static size_t recent_place(const char *string)
+{
+	return (uintptr_t)string * 0x9e3779b97f4a7c15ULL >> (64 - RECENT_BITS);
+}
+
 const char *snapshot__intern(struct snapshot *snapshot, const char *string)
 {
 	struct recent *recent;
 
 	if (!string)
 		return NULL;
-	recent = &snapshot->recent[((uintptr_t)string ^ (uintptr_t)string >> 10) % RECENT];
+	recent = &snapshot->recent[recent_place(string)];
 	if (recent->given == string && (recent->interned == string || !strcmp(recent->interned, string)))
 		return recent->interned;
 	recent->interned = intern(snapshot, string);

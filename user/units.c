@@ -23,7 +23,9 @@ static void print_whole(char text[UNITS_TEXT], double value, bool plus, const ch
 	snprintf(text, UNITS_TEXT, "%s%lld%s%s", sign, llrint(fabs(value)), *unit ? " " : "", unit);
 }
 
-const char *units__bytes(char text[UNITS_TEXT], double bytes, bool sign)
+/* In the first unit of which there are less than `limit`; one decimal where it rounds below 100. */
+static const char *print_bytes(char text[UNITS_TEXT], double bytes, bool sign, double limit,
+			       double decimal)
 {
 	static const char *const names[] = { "B", "KiB", "MiB", "GiB", "TiB" };
 	size_t last = sizeof(names) / sizeof(names[0]) - 1;
@@ -33,14 +35,24 @@ const char *units__bytes(char text[UNITS_TEXT], double bytes, bool sign)
 		snprintf(text, UNITS_TEXT, "? B");
 		return text;
 	}
-	/* The limits are tracemalloc's: below 100 one decimal, up to 10240 whole, then the next unit. */
-	for (; unit < last && fabs(bytes) >= 10 * 1024; unit++)
+	for (; unit < last && fabs(bytes) >= limit; unit++)
 		bytes /= 1024;
-	if (unit > 0 && fabs(bytes) < 100)
+	if (unit > 0 && fabs(bytes) < decimal)
 		print_tenths(text, bytes, sign, names[unit]);
 	else
 		print_whole(text, bytes, sign, names[unit]);
 	return text;
+}
+
+const char *units__size(char text[UNITS_TEXT], double bytes, bool sign)
+{
+	/* 1023.5 would be written as 1024, 99.95 as 100.0. */
+	return print_bytes(text, bytes, sign, 1023.5, 99.95);
+}
+
+const char *units__bytes(char text[UNITS_TEXT], double bytes, bool sign)
+{
+	return print_bytes(text, bytes, sign, 10 * 1024, 100);
 }
 
 const char *units__count(char text[UNITS_TEXT], double count)

@@ -95,11 +95,12 @@ static void show_frame(FILE *out, struct line *line, const struct frame *frame,
 {
 	char name[NAME_TEXT];
 
-	line__format(line, "%*s", INDENT, "");
+	line__fill(line, INDENT);
 	line__cell(line, frame__function(frame, name), widths->function, widths->cut);
-	line__format(line, "%*s", GAP, "");
+	line__put(line, "  ");
 	line__cell(line, frame__place(frame, name), widths->place, widths->cut);
-	line__format(line, "%*s%s", widths->place ? GAP : 0, "", frame__module(frame));
+	line__put(line, widths->place ? "  " : "");
+	line__put(line, frame__module(frame));
 	if (frame->inlined)
 		line__put(line, " (inlined)");
 	line__show(line, out);

@@ -26,18 +26,18 @@ static void show_line(struct text *text)
 	line__show(&text->line, text->out);
 }
 
-static void put_bytes(struct line *line, const char *before, double bytes)
+static void put_size(struct line *line, const char *before, double bytes)
 {
 	char number[UNITS_TEXT];
 
-	line__format(line, "%s%s", before, units__bytes(number, bytes, false));
+	line__format(line, "%s%s", before, units__size(number, bytes, false));
 }
 
-static void put_rate(struct line *line, const char *before, double bytes)
+static void put_rate(struct line *line, double bytes)
 {
 	char number[UNITS_TEXT];
 
-	line__format(line, "%s%s/s", before, units__bytes(number, bytes, true));
+	line__format(line, "%s/s", units__size(number, bytes, true));
 }
 
 static void put_process(struct line *line, const struct process *process)
@@ -109,13 +109,13 @@ static void put_totals(struct text *text)
 	uint64_t peak;
 
 	put_part(text, "live %s in %" PRIu64 " blocks",
-		 units__bytes(number, (double)totals.counters.live_bytes, false),
+		 units__size(number, (double)totals.counters.live_bytes, false),
 		 totals.counters.live_count);
 	if (rates)
-		put_part(text, "%s/s", units__bytes(number, totals.growth, true));
+		put_part(text, "%s/s", units__size(number, totals.growth, true));
 	if (snapshot__process_count(text->snapshot) == 1) {
 		peak = snapshot__process(text->snapshot, 0)->counters.peak_bytes;
-		put_part(text, "peak %s", units__bytes(number, (double)peak, false));
+		put_part(text, "peak %s", units__size(number, (double)peak, false));
 	}
 	if (rates)
 		put_part(text, "allocs %s/s", units__count(number, totals.alloc_rate));
@@ -167,62 +167,79 @@ static void show_header(struct text *text)
 
 /* A row's figures: first the one that it was ranked by. */
 
+static void put_ranked(struct line *line, const struct row *row, enum sort_key sort)
+{
+	const struct counters *counters = &row->counters;
+
+	switch (sort) {
+	case SORT_LIVE:
+		put_size(line, "", counters->live_bytes);
+		break;
+	case SORT_COUNT:
+		line__format(line, "%" PRIu64 " blocks", counters->live_count);
+		break;
+	case SORT_ALLOC:
+		put_size(line, "alloc ", counters__alloc_bytes(counters));
+		break;
+	case SORT_ALLOCS:
+		line__format(line, "%" PRIu64 " allocations", counters__alloc_count(counters));
+		break;
+	case SORT_PEAK:
+		put_size(line, row->peak_known ? "peak " : "peak at most ", counters->peak_bytes);
+		break;
+	case SORT_GROWTH:
+		put_rate(line, row->growth);
+		break;
+	}
+}
+
 static void put_average(struct line *line, uint64_t bytes, uint64_t count)
 {
 	if (count)
-		put_bytes(line, ", average ", (double)bytes / (double)count);
-}
-
-static void put_amount(struct line *line, const char *before, uint64_t bytes, uint64_t count,
-		       const char *what)
-{
-	put_bytes(line, before, bytes);
-	line__format(line, "  in %" PRIu64 " %s", count, what);
-	put_average(line, bytes, count);
-}
-
-static void put_number(struct line *line, uint64_t bytes, uint64_t count, const char *what)
-{
-	line__format(line, "%" PRIu64 " %s", count, what);
-	put_bytes(line, "  of ", bytes);
-	put_average(line, bytes, count);
+		put_size(line, ", average ", (double)bytes / (double)count);
 }
 
 static void put_figures(struct line *line, const struct row *row, enum sort_key sort)
 {
 	const struct counters *counters = &row->counters;
-	uint64_t alloc_bytes = counters__alloc_bytes(counters);
-	uint64_t alloc_count = counters__alloc_count(counters);
+	bool ever = sort == SORT_ALLOC || sort == SORT_ALLOCS;
+	uint64_t bytes = ever ? counters__alloc_bytes(counters) : counters->live_bytes;
+	uint64_t count = ever ? counters__alloc_count(counters) : counters->live_count;
 
-	switch (sort) {
-	case SORT_LIVE:
-		break;
-	case SORT_COUNT:
-		put_number(line, counters->live_bytes, counters->live_count, "blocks");
-		return;
-	case SORT_ALLOC:
-		put_amount(line, "alloc ", alloc_bytes, alloc_count, "allocations");
-		put_bytes(line, ", live ", counters->live_bytes);
-		return;
-	case SORT_ALLOCS:
-		put_number(line, alloc_bytes, alloc_count, "allocations");
-		put_bytes(line, ", live ", counters->live_bytes);
-		return;
-	case SORT_PEAK:
-		put_bytes(line, row->peak_known ? "peak " : "peak at most ", counters->peak_bytes);
-		line__put(line, "  live ");
-		break;
-	case SORT_GROWTH:
-		put_rate(line, "", row->growth);
-		line__put(line, "  live ");
-		break;
-	}
-	put_amount(line, "", counters->live_bytes, counters->live_count, "blocks");
+	put_ranked(line, row, sort);
+	if (sort == SORT_PEAK || sort == SORT_GROWTH)
+		put_size(line, "  live ", bytes);
+	if (sort == SORT_COUNT || sort == SORT_ALLOCS)
+		put_size(line, "  of ", bytes);
+	else
+		line__format(line, "  in %" PRIu64 " %s", count, ever ? "allocations" : "blocks");
+	put_average(line, bytes, count);
+	if (ever)
+		put_size(line, ", live ", counters->live_bytes);
 }
 
+/* Whose a row is, where that is not said already. */
+static void put_owner(struct text *text, const struct row *row)
+{
+	struct line *line = &text->line;
+
+	if (row->families)
+		line__put(line, "  heap and mmap");
+	else if (row->family == FAMILY_MMAP)
+		line__put(line, "  mmap");
+	if (text->view->query.by == BY_PROCESS || snapshot__process_count(text->snapshot) == 1)
+		return;
+	line__put(line, "  ");
+	if (row->process)
+		put_process(line, row->process);
+	else
+		line__put(line, "several processes");
+}
+
+typedef void (*put_row)(struct line *line, const struct row *row, enum sort_key sort);
+
 /* How many columns `put` uses for a row. */
-static int measure(void (*put)(struct line *, const struct row *, enum sort_key),
-		   const struct row *row, enum sort_key sort)
+static int measure(put_row put, const struct row *row, enum sort_key sort)
 {
 	struct line line;
 	int columns;
@@ -295,24 +312,43 @@ static void put_key(struct text *text, const struct row *row)
 		line__put(line, row->frame.function);
 }
 
-/* Function, module and process rows: one line each, the names below each other. */
-static void show_names(struct text *text)
+enum { NAME_LEAST = 24 }; /* columns that figures leave to names, or they are cut to the first */
+
+/*
+ * How wide the figures of the rows are, and which: where there is little room, it is the names
+ * that are wanted.
+ */
+static int choose_figures(const struct text *text, put_row *put)
 {
-	struct line *line = &text->line;
-	int width = 0;
+	enum sort_key sort = text->view->query.sort;
+	int limit = text->line.limit, width = 0;
 
 	for (size_t i = 0; i < text->rows.count; i++) {
-		int figures = measure(put_figures, &text->rows.items[i], text->view->query.sort);
+		int figures = measure(*put, &text->rows.items[i], sort);
 
 		width = figures > width ? figures : width;
 	}
+	if (limit && *put == put_figures && width + NAME_LEAST > limit) {
+		*put = put_ranked;
+		return choose_figures(text, put);
+	}
+	return width;
+}
+
+/* Function, module and process rows: one line each, the names below each other. */
+static void show_names(struct text *text)
+{
+	put_row put = put_figures;
+	int width = choose_figures(text, &put);
+	struct line *line = &text->line;
+
 	for (size_t i = 0; i < text->rows.count && !line->error; i++) {
-		int start;
+		int names;
 
 		put_rank(text, i + 1);
-		start = line->columns;
-		put_figures(line, &text->rows.items[i], text->view->query.sort);
-		line__cell(line, "", start + width + 2 - line->columns, false);
+		names = line->columns + width + 2;
+		put(line, &text->rows.items[i], text->view->query.sort);
+		line__fill(line, names);
 		put_key(text, &text->rows.items[i]);
 		put_owner(text, &text->rows.items[i]);
 		show_line(text);
