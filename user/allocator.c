@@ -17,43 +17,46 @@ struct row {
 	const char *name; /* NULL: the symbol */
 };
 
+/* A row a line: */
+/* clang-format off */
 /*
- * The plain C interface, as allocators offer it under their own prefix to programs that call them directly.
- * A failed reallocf frees its block, where ENTRY_REALLOC puts it back: an error of one dead block is
- * better than a live one that was missed each time.
+ * The plain C interface, as allocators offer it under their own prefix to programs that call them
+ * directly. A failed reallocf frees its block, where ENTRY_REALLOC puts it back: an error of one
+ * dead block is better than a live one that was missed each time.
  */
-#define C_FAMILY(prefix)                                                                           \
-	{ prefix "malloc", ENTRY_MALLOC, 0, NULL },                                                \
-	{ prefix "calloc", ENTRY_CALLOC, 0, NULL },                                                \
-	{ prefix "realloc", ENTRY_REALLOC, 0, NULL },                                              \
-	{ prefix "reallocf", ENTRY_REALLOC, 0, NULL },                                             \
-	{ prefix "reallocarray", ENTRY_REALLOCARRAY, 0, NULL },                                    \
-	{ prefix "free", ENTRY_FREE, 0, NULL },                                                    \
-	{ prefix "cfree", ENTRY_FREE, 0, NULL },                                                   \
-	{ prefix "posix_memalign", ENTRY_POSIX_MEMALIGN, 0, NULL },                                \
-	{ prefix "aligned_alloc", ENTRY_ALIGNED, 0, NULL },                                        \
-	{ prefix "memalign", ENTRY_ALIGNED, 0, NULL },                                             \
-	{ prefix "valloc", ENTRY_MALLOC, 0, NULL },                                                \
+#define C_FAMILY(prefix) \
+	{ prefix "malloc", ENTRY_MALLOC, 0, NULL }, \
+	{ prefix "calloc", ENTRY_CALLOC, 0, NULL }, \
+	{ prefix "realloc", ENTRY_REALLOC, 0, NULL }, \
+	{ prefix "reallocf", ENTRY_REALLOC, 0, NULL }, \
+	{ prefix "reallocarray", ENTRY_REALLOCARRAY, 0, NULL }, \
+	{ prefix "free", ENTRY_FREE, 0, NULL }, \
+	{ prefix "cfree", ENTRY_FREE, 0, NULL }, \
+	{ prefix "posix_memalign", ENTRY_POSIX_MEMALIGN, 0, NULL }, \
+	{ prefix "aligned_alloc", ENTRY_ALIGNED, 0, NULL }, \
+	{ prefix "memalign", ENTRY_ALIGNED, 0, NULL }, \
+	{ prefix "valloc", ENTRY_MALLOC, 0, NULL }, \
 	{ prefix "pvalloc", ENTRY_MALLOC, 0, NULL }
 
 /* jemalloc's own interface; its block or size comes where the plain one's does. */
-#define X_FAMILY(prefix)                                                                           \
-	{ prefix "mallocx", ENTRY_MALLOC, 0, NULL },                                               \
-	{ prefix "rallocx", ENTRY_REALLOC, 0, NULL },                                              \
-	{ prefix "dallocx", ENTRY_FREE, 0, NULL },                                                 \
+#define X_FAMILY(prefix) \
+	{ prefix "mallocx", ENTRY_MALLOC, 0, NULL }, \
+	{ prefix "rallocx", ENTRY_REALLOC, 0, NULL }, \
+	{ prefix "dallocx", ENTRY_FREE, 0, NULL }, \
 	{ prefix "sdallocx", ENTRY_FREE, 0, NULL }
 
-#define NEW(suffix, flags, arguments)                                                              \
-	{ "_Znwm" suffix, ENTRY_MALLOC, OPERATOR | (flags), "operator new(" arguments ")" },       \
+#define NEW(suffix, flags, arguments) \
+	{ "_Znwm" suffix, ENTRY_MALLOC, OPERATOR | (flags), "operator new(" arguments ")" }, \
 	{ "_Znam" suffix, ENTRY_MALLOC, OPERATOR | (flags), "operator new[](" arguments ")" }
 
-#define DELETE(suffix, arguments)                                                                  \
-	{ "_ZdlPv" suffix, ENTRY_FREE, OPERATOR, "operator delete(" arguments ")" },               \
+#define DELETE(suffix, arguments) \
+	{ "_ZdlPv" suffix, ENTRY_FREE, OPERATOR, "operator delete(" arguments ")" }, \
 	{ "_ZdaPv" suffix, ENTRY_FREE, OPERATOR, "operator delete[](" arguments ")" }
+/* clang-format on */
 
 /*
- * An earlier row names an address that several symbols share. The nothrow forms are noexcept: what a new
- * handler throws is caught below the frame whose return is probed.
+ * An earlier row names an address that several symbols share. The nothrow forms are noexcept: what
+ * a new handler throws is caught below the frame whose return is probed.
  */
 static const struct row rows[] = {
 	C_FAMILY(""),
@@ -63,7 +66,8 @@ static const struct row rows[] = {
 	NEW("", THROWS, "unsigned long"),
 	NEW("RKSt9nothrow_t", 0, "unsigned long, std::nothrow_t const&"),
 	NEW("St11align_val_t", THROWS, "unsigned long, std::align_val_t"),
-	NEW("St11align_val_tRKSt9nothrow_t", 0, "unsigned long, std::align_val_t, std::nothrow_t const&"),
+	NEW("St11align_val_tRKSt9nothrow_t", 0,
+	    "unsigned long, std::align_val_t, std::nothrow_t const&"),
 	DELETE("", "void*"),
 	DELETE("m", "void*, unsigned long"),
 	DELETE("RKSt9nothrow_t", "void*, std::nothrow_t const&"),
@@ -117,9 +121,9 @@ struct found {
 unsigned int entry__arguments(enum entry_kind kind)
 {
 	static const unsigned char arguments[ENTRY_KINDS] = {
-		[ENTRY_MALLOC] = 1,         [ENTRY_CALLOC] = 2,  [ENTRY_REALLOC] = 2,
-		[ENTRY_REALLOCARRAY] = 3,   [ENTRY_ALIGNED] = 2, [ENTRY_POSIX_MEMALIGN] = 3,
-		[ENTRY_FREE] = 1,           [ENTRY_MMAP] = 4,    [ENTRY_MUNMAP] = 2,
+		[ENTRY_MALLOC] = 1,       [ENTRY_CALLOC] = 2,  [ENTRY_REALLOC] = 2,
+		[ENTRY_REALLOCARRAY] = 3, [ENTRY_ALIGNED] = 2, [ENTRY_POSIX_MEMALIGN] = 3,
+		[ENTRY_FREE] = 1,         [ENTRY_MMAP] = 4,    [ENTRY_MUNMAP] = 2,
 		[ENTRY_MREMAP] = 4,
 	};
 
@@ -310,11 +314,13 @@ int allocator__entries(const struct object *object, struct entry **entries, size
 }
 
 /* The entry's code: what its symbol says, else its FDE; size 0 when nothing tells. */
-static int read_body(struct elf_code *code, const struct entry *entry, uint8_t **bytes, size_t *size)
+static int read_body(struct elf_code *code, const struct entry *entry, uint8_t **bytes,
+		     size_t *size)
 {
 	uint64_t start = entry->address, end = start + entry->size;
 
-	if (!entry->size && (!elf_code__bounds(code, start, &start, &end) || start != entry->address))
+	if (!entry->size &&
+	    (!elf_code__bounds(code, start, &start, &end) || start != entry->address))
 		end = entry->address;
 	*size = end - entry->address;
 	if (*size > 1 << 20)
@@ -329,7 +335,8 @@ static int read_body(struct elf_code *code, const struct entry *entry, uint8_t *
 	return 0;
 }
 
-int allocator__place(const struct object *object, const struct entry *entry, struct placement *placement)
+int allocator__place(const struct object *object, const struct entry *entry,
+		     struct placement *placement)
 {
 	struct elf_code *code;
 	uint8_t *bytes;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef MEMWATCH_ALLOCATOR_H
 #define MEMWATCH_ALLOCATOR_H
-/* Which entry points of the allocator family a file defines. The table of names is data, in allocator.c. */
+/* Which entry points of the allocator family a file defines. The names are data, in allocator.c. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@
 #include "../bpf/memwatch.h" /* enum entry_kind */
 
 struct entry {
-	const char *name;     /* as in the table ("malloc", "operator new(unsigned long)"); static storage */
+	const char *name;     /* "malloc", "operator new(unsigned long)", …; static storage */
 	enum entry_kind kind; /* what arrives in which argument */
 	bool may_throw;       /* no return probe may be armed (FACTS.md, hazard 3) */
 	bool uses_return;     /* the books need what it returns */
@@ -22,24 +22,29 @@ struct entry {
 
 /*
  * The entry points that `object` defines, by .dynsym and .symtab, one per address (aliases are one;
- * an IFUNC or an undefined symbol is none), ascending by address. A function that only jumps to another
- * entry of its kind in the same file (jemalloc's operator delete: `jmp free@plt`) is none either: what goes
- * through it arrives there, and would be seen twice. C++ operators count only in a file that has an
- * allocator beside them; elsewhere (libstdc++) they call malloc.
- * `*entries` is the caller's to free. 0 with *count = 0 when it defines
- * none; -ENOEXEC when it is no ELF file for this machine or lies about its own shape; else -errno.
+ * an IFUNC or an undefined symbol is none), ascending by address. A function that only jumps to
+ * another entry of its kind in the same file (jemalloc's operator delete: `jmp free@plt`) is none
+ * either: what goes through it arrives there, and would be seen twice. C++ operators count only in
+ * a file that has an allocator beside them; elsewhere (libstdc++) they call malloc.
+ * `*entries` is the caller's to free. 0 with *count = 0 when it defines none; -ENOEXEC when it is
+ * no ELF file for this machine or lies about its own shape; else -errno.
  */
 int allocator__entries(const struct object *object, struct entry **entries, size_t *count);
 
 /* How many integer arguments a probe on an entry of this kind must find. */
 unsigned int entry__arguments(enum entry_kind kind);
 
-/* Where the probe on `entry` goes; `placement->offset` counts from entry->address and entry->offset alike. As placement__choose(). */
-int allocator__place(const struct object *object, const struct entry *entry, struct placement *placement);
+/*
+ * Where the probe on `entry` goes, as placement__choose(). `placement->offset` counts from
+ * entry->address and entry->offset alike.
+ */
+int allocator__place(const struct object *object, const struct entry *entry,
+		     struct placement *placement);
 
 /*
- * The file offsets of every `ret` through which `entry`, which may throw, returns (placement__exits()). How many, at most
- * `max`; -ENOTSUP when they cannot all be known: then the entry cannot be observed; else -errno.
+ * The file offsets of every `ret` through which `entry`, which may throw, returns, by
+ * placement__exits(): how many, at most `max`; -ENOTSUP when they cannot all be known and the entry
+ * can therefore not be observed; else -errno.
  */
 int allocator__exits(const struct object *object, const struct entry *entry, uint64_t *offsets,
 		     size_t max);

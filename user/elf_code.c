@@ -67,7 +67,7 @@ static int add_symbols(struct elf_code *code, const uint8_t *table, size_t count
 	return 0;
 }
 
-/* A file without .symtab is the rule, not an error; names that do not end in a zero are not believed. */
+/* A file without .symtab is the rule, not an error. Names must end in a zero. */
 static int add_symtab(struct elf_code *code)
 {
 	struct elf_bytes table, names;
@@ -95,8 +95,9 @@ int elf_code__open(int fd, struct elf_code **code)
 	if (!err)
 		err = elf_dynamic__read(new->image, &new->dynamic);
 	if (!err)
-		err = add_symbols(new, (const uint8_t *)new->dynamic.symbols, new->dynamic.symbol_count,
-				  new->dynamic.names, new->dynamic.names_size);
+		err = add_symbols(new, (const uint8_t *)new->dynamic.symbols,
+				  new->dynamic.symbol_count, new->dynamic.names,
+				  new->dynamic.names_size);
 	if (!err)
 		err = add_symtab(new);
 	if (err) {
@@ -165,7 +166,7 @@ size_t elf_code__read(const struct elf_code *code, uint64_t address, void *buffe
 	return n < 0 ? 0 : (size_t)n;
 }
 
-/* The slot that [endbr64] [bnd] jmp *slot(%rip) goes through: a stub of .plt, .plt.sec or .plt.got. */
+/* The slot of [endbr64] [bnd] jmp *slot(%rip): a stub of .plt, .plt.sec or .plt.got. */
 static bool slot_of_stub(const struct elf_code *code, uint64_t address, uint64_t *slot)
 {
 	static const uint8_t endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
@@ -186,7 +187,7 @@ static bool slot_of_stub(const struct elf_code *code, uint64_t address, uint64_t
 	return true;
 }
 
-/* A symbol that other files could define first is taken to be this file's own, as allocators' inner calls are. */
+/* A symbol that another file could define first is taken to be this file's own. */
 static bool target_of_relocation(const struct elf_code *code, const Elf64_Rela *relocation,
 				 uint64_t *target)
 {

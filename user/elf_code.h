@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef MEMWATCH_ELF_CODE_H
 #define MEMWATCH_ELF_CODE_H
-/* The functions that a file holds: by name, by address, and behind its PLT stubs. Addresses are virtual. */
+/* The functions of a file: by name, by address, behind its PLT stubs. Addresses are virtual. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "placement.h" /* struct code */
+struct code { /* of a function, or of one of its parts */
+	const uint8_t *bytes;
+	size_t size;
+	uint64_t address;
+};
 
 struct elf_symbol { /* a defined function; IFUNCs are none */
 	const char *name;
@@ -16,7 +20,7 @@ struct elf_symbol { /* a defined function; IFUNCs are none */
 
 struct elf_code;
 
-/* 0; -ENOEXEC when it is no ELF file for this machine or contradicts itself; else -errno. `fd` stays the caller's. */
+/* 0; -ENOEXEC when it is no ELF file for this machine or a hostile one. `fd` stays the caller's. */
 int elf_code__open(int fd, struct elf_code **code);
 void elf_code__close(struct elf_code *code);
 
@@ -27,11 +31,14 @@ bool elf_code__offset(const struct elf_code *code, uint64_t address, uint64_t *o
 /* Up to `size` bytes at `address`, ending with its segment; how many. */
 size_t elf_code__read(const struct elf_code *code, uint64_t address, void *buffer, size_t size);
 
-/* The function that a PLT stub at `address` leads to; false when there is no stub or it leads out of the file. */
+/* Where the PLT stub at `address` leads; false when there is none or it leads out of the file. */
 bool elf_code__behind_stub(const struct elf_code *code, uint64_t address, uint64_t *target);
-/* Where the function around `address` begins and ends, by its FDE, else by a symbol; false when nothing tells. */
+/* Where the function around `address` begins and ends, by its FDE, else by a symbol. */
 bool elf_code__bounds(struct elf_code *code, uint64_t address, uint64_t *start, uint64_t *end);
-/* A placement_fetch whose context is the struct elf_code, which owns the bytes. */
+/*
+ * The function around `address`, or the one behind the stub there. `context` is the struct
+ * elf_code, which owns the bytes: a placement_fetch. False when it is not known.
+ */
 bool elf_code__fetch(void *context, uint64_t address, struct code *function);
 
 #endif

@@ -20,7 +20,7 @@ struct file {
 	uint64_t gnu_hash;
 };
 
-/* `size` bytes at `offset`, with a zero byte behind them; NULL and errno when they are not all there. */
+/* `size` bytes at `offset` and a zero behind them; NULL and errno when they are not all there. */
 static void *read_at(const struct elf_image *image, uint64_t offset, uint64_t size)
 {
 	char *bytes = size <= TABLE_MAX ? malloc(size + 1) : NULL;
@@ -61,7 +61,8 @@ static int read_headers(struct file *file)
 	    header.e_phentsize != sizeof(Elf64_Phdr))
 		return -ENOEXEC;
 	file->header_count = header.e_phnum < HEADERS_MAX ? header.e_phnum : HEADERS_MAX;
-	file->headers = read_at(file->image, header.e_phoff, file->header_count * sizeof(Elf64_Phdr));
+	file->headers =
+		read_at(file->image, header.e_phoff, file->header_count * sizeof(Elf64_Phdr));
 	return file->headers ? 0 : -errno;
 }
 
@@ -93,7 +94,7 @@ static int read_values(struct file *file)
 	return 0;
 }
 
-/* The index behind the chain that `first` begins: the last symbol of a chain has the low bit set. */
+/* The index behind the chain that `first` begins: its last word has the low bit set. */
 static int64_t chain_end(const struct file *file, uint64_t chains, uint64_t first)
 {
 	for (uint64_t index = first; index < TABLE_MAX / sizeof(Elf64_Sym);) {
@@ -119,7 +120,8 @@ static int64_t chain_end(const struct file *file, uint64_t chains, uint64_t firs
 /* DT_GNU_HASH has no count: it is behind the last chain. */
 static int64_t count_by_gnu_hash(const struct file *file)
 {
-	uint32_t *header = read_virtual(file, file->gnu_hash, 16); /* buckets, first symbol, bloom words, shift */
+	uint32_t *header = read_virtual(file, file->gnu_hash,
+					16); /* buckets, first symbol, bloom words, shift */
 	uint64_t bucket_count, first, table, last = 0;
 	uint32_t *buckets;
 
@@ -148,7 +150,8 @@ static int64_t count_symbols(const struct file *file)
 
 	if (!file->values[DT_HASH])
 		return file->gnu_hash ? count_by_gnu_hash(file) : 0;
-	header = read_virtual(file, file->values[DT_HASH], 8); /* buckets, chains: as many as symbols */
+	header = read_virtual(file, file->values[DT_HASH],
+			      8); /* buckets, chains: as many as symbols */
 	if (!header)
 		return -errno;
 	count = header[1];
@@ -162,7 +165,8 @@ static int read_symbols(const struct file *file, struct elf_dynamic *dynamic)
 
 	if (count <= 0 || !file->values[DT_SYMTAB] || !file->values[DT_STRTAB])
 		return count < 0 ? (int)count : 0;
-	dynamic->symbols = read_virtual(file, file->values[DT_SYMTAB], (uint64_t)count * sizeof(Elf64_Sym));
+	dynamic->symbols =
+		read_virtual(file, file->values[DT_SYMTAB], (uint64_t)count * sizeof(Elf64_Sym));
 	dynamic->names = read_virtual(file, file->values[DT_STRTAB], file->values[DT_STRSZ]);
 	if (!dynamic->symbols || !dynamic->names)
 		return -errno;
@@ -171,7 +175,8 @@ static int read_symbols(const struct file *file, struct elf_dynamic *dynamic)
 	return 0;
 }
 
-static int add_relocations(const struct file *file, struct elf_dynamic *dynamic, int tag, int size_tag)
+static int add_relocations(const struct file *file, struct elf_dynamic *dynamic, int tag,
+			   int size_tag)
 {
 	size_t count = file->values[size_tag] / sizeof(Elf64_Rela);
 	Elf64_Rela *more, *all;

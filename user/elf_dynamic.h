@@ -14,13 +14,13 @@
 struct elf_dynamic {
 	Elf64_Sym *symbols;
 	size_t symbol_count;
-	char *names;           /* zero-terminated */
-	size_t names_size;     /* with that zero */
+	char *names;             /* zero-terminated */
+	size_t names_size;       /* with that zero */
 	Elf64_Rela *relocations; /* DT_JMPREL's, then DT_RELA's */
 	size_t relocation_count;
 };
 
-/* 0, with nothing in `dynamic` when the file is not dynamic; -ENOEXEC when it contradicts itself; -ENOMEM. */
+/* 0 (`dynamic` is empty for a static file); -ENOEXEC when it contradicts itself; -ENOMEM. */
 int elf_dynamic__read(const struct elf_image *image, struct elf_dynamic *dynamic);
 void elf_dynamic__free(struct elf_dynamic *dynamic);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The walk through a function's entry block: where the arguments and the return address are at each instruction. */
+/* A walk through the entry block: where the arguments and the return address are at each step. */
 #include <Zydis/Zydis.h>
 #include <errno.h>
 #include <string.h>
@@ -10,7 +10,8 @@ enum {
 	RSP = 4,
 	RDI = 7,
 	R15 = 15,
-	STACK_POINTER = PLACEMENT_ARGS, /* one more "argument": registers that point into our frame */
+	STACK_POINTER =
+		PLACEMENT_ARGS, /* one more "argument": registers that point into our frame */
 	TRACKED,
 	BODY_MAX = 1 << 20, /* larger functions are not swept for jumps */
 };
@@ -22,10 +23,10 @@ struct scan {
 	const uint8_t *code;
 	size_t size;
 	uint64_t address;
-	uint64_t offset;             /* of `instruction` */
-	int64_t stack;               /* bytes pushed since the entry */
-	uint16_t holders[TRACKED];   /* registers that hold a value, a bit each in the encoding's order */
-	bool null_tested;            /* the zero flag says whether the first argument is zero */
+	uint64_t offset;           /* of `instruction` */
+	int64_t stack;             /* bytes pushed since the entry */
+	uint16_t holders[TRACKED]; /* registers that hold a value, a bit each */
+	bool null_tested;          /* the zero flag says whether the first argument is zero */
 };
 
 static const uint8_t argument_registers[PLACEMENT_ARGS] = { RDI, 6, 2, 1, 8, 9 };
@@ -72,7 +73,7 @@ static bool branch_target(const struct scan *scan, int64_t *target)
 	return true;
 }
 
-/* A jump through a register or a table may land anywhere; one through a fixed slot is a tail call. */
+/* A jump through a register or table may land anywhere; one through a fixed slot leaves. */
 static bool is_computed_jump(const struct scan *scan)
 {
 	const ZydisDecodedOperand *operand = &scan->operands[0];
@@ -125,7 +126,7 @@ static bool has_refused_prefix(const ZydisDecodedInstruction *instruction)
 	return false;
 }
 
-/* x90 with REX.B is an xchg, but branch_setup_xol_ops() takes it for a nop: the target would go wrong. */
+/* 0x90 with REX.B is an xchg, but branch_setup_xol_ops() would emulate a nop. */
 static bool is_mistaken_nop(const ZydisDecodedInstruction *instruction)
 {
 	return instruction->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && instruction->opcode == 0x90 &&
@@ -150,7 +151,8 @@ static bool is_probeable(const ZydisDecodedInstruction *instruction)
 	    is_mistaken_nop(instruction))
 		return false;
 	/* 16-bit branches are refused; so is a load of ss, which masks the single-step trap. */
-	if (instruction->meta.branch_type != ZYDIS_BRANCH_TYPE_NONE && has_prefix(instruction, 0x66))
+	if (instruction->meta.branch_type != ZYDIS_BRANCH_TYPE_NONE &&
+	    has_prefix(instruction, 0x66))
 		return false;
 	if (instruction->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT)
 		return opcode != 0x8e && probeable_1byte[opcode >> 4] >> (opcode & 15) & 1;
@@ -202,7 +204,7 @@ static bool writes_zero_flag(const ZydisDecodedInstruction *instruction)
 	const ZydisAccessedFlags *flags = instruction->cpu_flags;
 
 	return flags && (flags->modified | flags->set_0 | flags->set_1 | flags->undefined) &
-			ZYDIS_CPUFLAG_ZF;
+				ZYDIS_CPUFLAG_ZF;
 }
 
 /* The register whose whole value a mov or an empty lea copies, or -1. */
@@ -221,7 +223,7 @@ static int copied_register(const struct scan *scan)
 	return -1;
 }
 
-/* By how much push, sub, add and lea move the stack pointer down; false when it is none of these. */
+/* By how much push, sub, add and lea move the stack pointer down; false for anything else. */
 static bool stack_step(const struct scan *scan, int64_t *step)
 {
 	const ZydisDecodedOperand *to = &scan->operands[0], *from = &scan->operands[1];
@@ -234,7 +236,8 @@ static bool stack_step(const struct scan *scan, int64_t *step)
 		return false;
 	if (mnemonic == ZYDIS_MNEMONIC_LEA) {
 		*step = -from->mem.disp.value;
-		return from->mem.base == ZYDIS_REGISTER_RSP && from->mem.index == ZYDIS_REGISTER_NONE;
+		return from->mem.base == ZYDIS_REGISTER_RSP &&
+		       from->mem.index == ZYDIS_REGISTER_NONE;
 	}
 	if (from->type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
 		return false;
@@ -249,7 +252,7 @@ static bool is_ours(const struct scan *scan, const ZydisDecodedOperand *operand)
 	return base >= 0 && (scan->holders[STACK_POINTER] >> base & 1);
 }
 
-/* Forgets what the instruction overwrites. False when it stores outside the stack or loses the stack pointer. */
+/* Forgets what is overwritten. False for a store outside the stack, or a lost stack pointer. */
 static bool clobber(struct scan *scan)
 {
 	for (int i = 0; i < scan->instruction.operand_count; i++) {
@@ -341,10 +344,10 @@ static void describe(const struct scan *scan, char *text, size_t size)
 
 	text[0] = 0;
 	if (!ZYAN_SUCCESS(ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_ATT)) ||
-	    !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(
-		    &formatter, &scan->instruction, scan->operands,
-		    scan->instruction.operand_count_visible, text, size,
-		    scan->address + scan->offset, NULL)))
+	    !ZYAN_SUCCESS(
+		    ZydisFormatterFormatInstruction(&formatter, &scan->instruction, scan->operands,
+						    scan->instruction.operand_count_visible, text,
+						    size, scan->address + scan->offset, NULL)))
 		text[0] = 0;
 }
 

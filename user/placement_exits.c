@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Every `ret` that a function can return through: its code is followed along all branches, into its cold parts and tail calls. */
+/* Follows code along all branches, into its cold parts and tail calls, to every exit. */
 #include <Zydis/Zydis.h>
 #include <errno.h>
 #include <stdlib.h>
 
+#include "elf_code.h"
 #include "placement.h"
 
 enum { REGIONS_MAX = 32, PENDING_MAX = 4096, REGION_BYTES_MAX = 1 << 20 };
@@ -82,7 +83,7 @@ static int add_pending(struct walk *walk, uint64_t address)
 	return 0;
 }
 
-/* Nothing is executed behind these. Returning from a call that never returns is harmless to assume. */
+/* Nothing is executed behind these. */
 static bool stops(const ZydisDecodedInstruction *instruction)
 {
 	switch (instruction->mnemonic) {
@@ -106,12 +107,12 @@ static int follow(struct walk *walk, uint64_t address, const ZydisDecodedInstruc
 
 	switch (instruction->meta.category) {
 	case ZYDIS_CATEGORY_RET:
-		return instruction->mnemonic == ZYDIS_MNEMONIC_RET ? add_exit(walk, address) :
-								     -ENOTSUP;
+		return instruction->mnemonic == ZYDIS_MNEMONIC_RET ? add_exit(walk, address)
+								   : -ENOTSUP;
 	case ZYDIS_CATEGORY_UNCOND_BR:
 	case ZYDIS_CATEGORY_COND_BR:
 		break;
-	default:
+	default: /* a call that never returns is taken to return: more is followed, never less */
 		return !stops(instruction);
 	}
 	if (operand->type != ZYDIS_OPERAND_TYPE_IMMEDIATE || !operand->imm.is_relative)
@@ -126,12 +127,14 @@ static int run(struct walk *walk, uint64_t address)
 	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 	ZydisDecodedInstruction instruction;
 	struct region *region;
+	bool called = false; /* nothing but nops since a call */
 	uint64_t at;
 	int err = enter(walk, &address, &region);
 
 	if (err)
 		return err;
-	for (at = address - region->code.address; at < region->code.size; at += instruction.length) {
+	for (at = address - region->code.address; at < region->code.size;
+	     at += instruction.length) {
 		if (region->seen[at / 8] >> at % 8 & 1)
 			return 0;
 		region->seen[at / 8] |= 1u << at % 8;
@@ -142,11 +145,15 @@ static int run(struct walk *walk, uint64_t address)
 		err = follow(walk, region->code.address + at, &instruction, operands);
 		if (err <= 0)
 			return err;
+		called = instruction.meta.category == ZYDIS_CATEGORY_CALL ||
+			 (called && instruction.mnemonic == ZYDIS_MNEMONIC_NOP);
 	}
-	return 0; /* behind a last call that never returns */
+	/* A part's end: behind a call that never returns, or it runs on into what is not known. */
+	return called ? 0 : -ENOTSUP;
 }
 
-int placement__exits(placement_fetch fetch, void *context, uint64_t address, uint64_t *exits, size_t max)
+int placement__exits(placement_fetch fetch, void *context, uint64_t address, uint64_t *exits,
+		     size_t max)
 {
 	struct walk *walk = calloc(1, sizeof(*walk));
 	int err;
