@@ -218,24 +218,6 @@ static void put_figures(struct line *line, const struct row *row, enum sort_key 
 		put_size(line, ", live ", counters->live_bytes);
 }
 
-/* Whose a row is, where that is not said already. */
-static void put_owner(struct text *text, const struct row *row)
-{
-	struct line *line = &text->line;
-
-	if (row->families)
-		line__put(line, "  heap and mmap");
-	else if (row->family == FAMILY_MMAP)
-		line__put(line, "  mmap");
-	if (text->view->query.by == BY_PROCESS || snapshot__process_count(text->snapshot) == 1)
-		return;
-	line__put(line, "  ");
-	if (row->process)
-		put_process(line, row->process);
-	else
-		line__put(line, "several processes");
-}
-
 typedef void (*put_row)(struct line *line, const struct row *row, enum sort_key sort);
 
 /* How many columns `put` uses for a row. */
