@@ -10,11 +10,14 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "debuginfo.h"
 #include "demangle.h"
+#include "dwarf_index.h"
 #include "string_pool.h"
 #include "symtab.h"
 
 enum { SEGMENTS_MAX = 64 };
+enum { FRAMES_MAX = 64 }; /* inlined at one place */
 
 struct segment {
 	uint64_t offset, size, address; /* size: of what is in the file, bytes */
@@ -33,6 +36,8 @@ struct source {
 	const struct object *object;
 	UT_hash_handle hh;
 	Elf *elf;
+	struct debuginfo *debuginfo;
+	struct dwarf_index *dwarf;
 	struct symtab *symtab;
 	struct segment segments[SEGMENTS_MAX]; /* with code */
 	size_t segment_count;
@@ -69,6 +74,8 @@ static void source__free(struct source *source)
 		free(answer);
 	}
 	symtab__free(source->symtab);
+	dwarf_index__free(source->dwarf);
+	debuginfo__free(source->debuginfo);
 	elf_end(source->elf);
 	free(source);
 }
@@ -116,6 +123,16 @@ static bool source__address(const struct source *source, uint64_t offset, uint64
 	return false;
 }
 
+/* The full table, wherever it is. */
+static int source__add_symbols(struct source *source)
+{
+	int added = symtab__add(source->symtab, source->elf, SHT_SYMTAB);
+
+	if (!added && source->debuginfo)
+		added = symtab__add(source->symtab, debuginfo__elf(source->debuginfo), SHT_SYMTAB);
+	return added;
+}
+
 static int source__read_symtab(struct source *source)
 {
 	int added;
@@ -123,7 +140,7 @@ static int source__read_symtab(struct source *source)
 	source->symtab = symtab__new();
 	if (!source->symtab)
 		return -ENOMEM;
-	added = symtab__add(source->symtab, source->elf, SHT_SYMTAB);
+	added = source__add_symbols(source);
 	if (added >= 0)
 		added = symtab__add(source->symtab, source->elf, SHT_DYNSYM);
 	return added < 0 ? added : symtab__sort(source->symtab);
@@ -131,11 +148,17 @@ static int source__read_symtab(struct source *source)
 
 static int source__read(struct source *source)
 {
+	Dwarf *dwarf;
+
 	/* Read, not mapped: a file that shrinks under a mapping would kill us. */
 	source->elf = elf_begin(object__fd(source->object), ELF_C_READ, NULL);
 	if (!source->elf || elf_kind(source->elf) != ELF_K_ELF)
 		return 0;
 	source__read_segments(source);
+	source->debuginfo = debuginfo__open(source->object, source->elf);
+	dwarf = source->debuginfo ? debuginfo__dwarf(source->debuginfo) : NULL;
+	if (dwarf && !(source->dwarf = dwarf_index__new(dwarf)))
+		return -ENOMEM;
 	return source__read_symtab(source);
 }
 
@@ -177,29 +200,76 @@ static const char *symbols__readable(struct symbols *symbols, const char *name)
 	return kept;
 }
 
-static int symbols__name_by_table(struct symbols *symbols, const struct source *source,
-				  uint64_t address, struct name *name)
+/*
+ * The linkage name of the real function in `frame`. Where the object exports a name for its first
+ * byte, it is the one that callers know: DWARF has __libc_malloc for malloc.
+ */
+static const char *source__linkage_name(const struct source *source, uint64_t address,
+					const struct dwarf_frame *frame)
 {
 	struct symtab_match match;
 
 	if (!symtab__find(source->symtab, address, &match))
-		return 0;
-	*name = (struct name){ .function = symbols__readable(symbols, match.name) };
-	return name->function ? 1 : -ENOMEM;
+		return frame->function;
+	if (!frame->function || (match.start == frame->start && !match.local))
+		return match.name;
+	return frame->function;
+}
+
+static int symbols__name(struct symbols *symbols, const struct source *source, uint64_t address,
+			 const struct dwarf_frame *frame, struct name *name)
+{
+	const char *function = frame->function;
+
+	if (!frame->inlined)
+		function = source__linkage_name(source, address, frame);
+	*name = (struct name){ .line = frame->line, .inlined = frame->inlined };
+	if (function && *function && !(name->function = symbols__readable(symbols, function)))
+		return -ENOMEM;
+	if (frame->file && !(name->file = string_pool__add(symbols->strings, frame->file, strlen(frame->file))))
+		return -ENOMEM;
+	return 0;
+}
+
+/* What DWARF, else the symbol table, says of `address`. How many frames, or -ENOMEM. */
+static int source__frames(const struct source *source, uint64_t address, struct dwarf_frame *frames)
+{
+	struct symtab_match match;
+	int count = source->dwarf ? dwarf_index__find(source->dwarf, address, frames, FRAMES_MAX) : 0;
+
+	if (count)
+		return count;
+	frames[0] = (struct dwarf_frame){ 0 };
+	return symtab__find(source->symtab, address, &match);
+}
+
+static struct answer *answer__new(uint64_t offset, int count)
+{
+	struct answer *answer = calloc(1, sizeof(*answer) + count * sizeof(struct name));
+
+	if (answer) {
+		answer->offset = offset;
+		answer->count = count;
+	}
+	return answer;
 }
 
 static int symbols__answer(struct symbols *symbols, struct source *source, uint64_t offset,
 			   struct answer **kept)
 {
-	struct answer *answer = calloc(1, sizeof(*answer) + sizeof(struct name));
+	struct dwarf_frame frames[FRAMES_MAX];
+	struct answer *answer;
 	uint64_t address;
+	int count = 0, error = 0;
 
+	if (source__address(source, offset, &address))
+		count = source__frames(source, address, frames);
+	answer = count < 0 ? NULL : answer__new(offset, count);
 	if (!answer)
 		return -ENOMEM;
-	answer->offset = offset;
-	if (source__address(source, offset, &address))
-		answer->count = symbols__name_by_table(symbols, source, address, answer->names);
-	if (answer->count >= 0)
+	for (int i = 0; i < count && !error; i++)
+		error = symbols__name(symbols, source, address, &frames[i], &answer->names[i]);
+	if (!error)
 		HASH_ADD(hh, source->answers, offset, sizeof(answer->offset), answer);
 	if (answer->hh.tbl) {
 		*kept = answer;
