@@ -40,9 +40,9 @@ show_errors() {
 wait_for() { # WHAT COMMAND…
 	local what=$1 i
 	shift
-	for ((i = 0; i < 1200; i++)); do
+	for ((i = 0; i < 3000; i++)); do
 		if "$@"; then return 0; fi
-		sleep 0.05
+		sleep 0.02
 	done
 	echo "waited in vain: $what" >&2
 	return 1

@@ -77,10 +77,16 @@ mmap_sum() {
 	finish
 }
 
-@test "a mapping that fails is counted as failed" {
+@test "what fails is counted as failed and changes nothing" {
 	mapped failing
 	same_sites
-	snapshot_says '.totals.failed_count == 1'
+	snapshot_says '.totals.failed_count == 3'
+	finish
+}
+
+@test "lengths that are no whole pages" {
+	mapped odd
+	same_live_bytes
 	finish
 }
 

@@ -20,9 +20,9 @@ NOINLINE static struct block by_calloc(size_t number, size_t size)
 }
 
 /* What realloc and reallocarray do to a block, by what they returned. */
-static void moved(struct block *block, struct tally *tally, void *address, size_t size)
+static void moved(struct block *block, struct tally *tally, void *address, size_t size, bool overflow)
 {
-	bool released = !address && size == 0 && block->address;
+	bool released = !address && size == 0 && block->address && !overflow;
 
 	if (!address && !released) {
 		truth__add(&truth_failed, 1);
@@ -40,15 +40,17 @@ NOINLINE static void by_realloc(struct block *block, size_t size)
 {
 	void *address = realloc(block->address, size);
 
-	moved(block, &tally_by_realloc, address, size);
+	moved(block, &tally_by_realloc, address, size, false);
 }
 
 TALLY(by_reallocarray);
 NOINLINE static void by_reallocarray(struct block *block, size_t number, size_t size)
 {
 	void *address = reallocarray(block->address, number, size);
+	size_t total;
+	bool overflow = __builtin_mul_overflow(number, size, &total);
 
-	moved(block, &tally_by_reallocarray, address, number * size);
+	moved(block, &tally_by_reallocarray, address, total, overflow);
 }
 
 TALLY(by_posix_memalign);
@@ -137,6 +139,7 @@ static void use_reallocarray(void)
 	by_reallocarray(&block, 10, 10);
 	by_reallocarray(&block, 100, 10);
 	by_reallocarray(&block, half, 4);
+	by_reallocarray(&block, half + 1, 2); /* 2^64: the product is 0, the block stays */
 	by_reallocarray(&block, 3, 7);
 }
 

@@ -39,6 +39,16 @@ NOINLINE static struct block interrupted(size_t size)
 	return block__new(&tally_interrupted, malloc(size), size);
 }
 
+/* Below the call that was left: its return slot lies untouched in `pad`, as it was when it was left. */
+TALLY(below);
+NOINLINE static struct block below(size_t size)
+{
+	volatile char pad[16384];
+
+	pad[0] = 1;
+	return block__new(&tally_below, malloc(size), size + pad[0] - 1);
+}
+
 /* Runs inside an allocator call: what it allocates and frees there is that call's own affair. */
 static void handler(int number)
 {
@@ -72,6 +82,10 @@ int main(void)
 	for (int i = 0; i < 70; i++) /* never back up in between: each is deeper than the last */
 		jump(i);
 	ordinary(3);
+	for (int i = 0; i < 20; i++) {
+		jump(i);
+		below(600 + i);
+	}
 	interrupted(SIZE_SIGNALS);
 	ordinary(5);
 	return truth__end();

@@ -183,8 +183,28 @@ static void failing(void)
 
 	map__new(&tally_private_map, address, (size_t)1 << 50);
 	private_map(PAGE);
-	if (munmap((char *)1, PAGE) == 0)
+	address = shared_map(4 * PAGE);
+	if (munmap(address + 1, PAGE) == 0 || munmap(address, 0) == 0)
 		abort();
+	if (mremap(address, 4 * PAGE, (size_t)1 << 50, MREMAP_MAYMOVE) != MAP_FAILED)
+		abort();
+	truth__add(&truth_failed, 1);
+	if (mmap(address, 4 * PAGE, rw, MAP_PRIVATE | MAP_FIXED, -1, 0) != MAP_FAILED) /* no file */
+		abort();
+	truth__add(&truth_failed, 1);
+}
+
+/* Lengths that are no pages: the kernel takes whole ones. */
+static void odd(void)
+{
+	char *a = private_map(5000), *b = shared_map(8 * PAGE);
+
+	private_map(6000);
+	munmap(a, 2 * PAGE);
+	tally__give(&tally_private_map, 5000);
+	munmap(b, PAGE + 1); /* two pages */
+	tally_shared_map.live_bytes -= 2 * PAGE;
+	tally_shared_map.freed_bytes += 2 * PAGE;
 }
 
 static const struct {
@@ -194,6 +214,7 @@ static const struct {
 	{ "whole", whole }, { "partial", partial }, { "across", across }, { "fixed", fixed },
 	{ "reserved", reserved }, { "shrink", shrink }, { "grow", grow }, { "move", move },
 	{ "none", none }, { "failing", failing },
+	{ "odd", odd },
 };
 
 int main(int argc, char **argv)
