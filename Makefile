@@ -16,7 +16,7 @@ WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Werror
 ALL_CFLAGS = -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -DMEMWATCH_VERSION='"$(VERSION)"' -I$O -I.
 BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Werror -D__TARGET_ARCH_x86 -Ivmlinux -Ibpf \
 	-idirafter /usr/include/x86_64-linux-gnu
-LIBS := -lbpf -ldw -lelf -lZydis -ljansson -lz -liberty -lpthread
+LIBS := -lbpf -ldw -lelf -lZydis -ljansson -lz -llzma -liberty -lpthread -lm
 ifdef ASAN
 ALL_CFLAGS += -fsanitize=address,undefined -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined
