@@ -186,9 +186,14 @@ static void merge(struct found *found, struct entry *entry, const struct elf_sym
 		entry->size = symbol->size;
 }
 
+/*
+ * A static PIE's malloc is a local symbol, and so is an allocator that was linked into a program
+ * without being exported. In libraries (ld.so) a local malloc is for the library's own needs.
+ */
 static int add(struct found *found, const struct elf_code *code, const struct elf_symbol *symbol)
 {
-	const struct row *row = symbol->exported ? row_of(symbol->name) : NULL;
+	bool callable = symbol->exported || elf_code__is_program(code);
+	const struct row *row = callable ? row_of(symbol->name) : NULL;
 	struct entry *entry;
 	uint64_t offset;
 	int err;
@@ -249,6 +254,30 @@ static bool is_passage(const struct found *found, const struct elf_code *code,
 	return false;
 }
 
+struct inner { /* what an operator new may pass its call on to */
+	const struct found *found;
+	const struct elf_code *code;
+};
+
+static bool is_plain_malloc(void *context, uint64_t address)
+{
+	const struct inner *inner = context;
+	const struct entry *entry;
+
+	elf_code__behind_stub(inner->code, address, &address);
+	entry = entry_at(inner->found, address);
+	return entry && entry->kind == ENTRY_MALLOC && !entry->may_throw;
+}
+
+/* An operator new that gets every block from malloc needs no probe of its own, nor on its exits. */
+static bool is_wrapper(const struct found *found, struct elf_code *code, const struct entry *entry)
+{
+	struct inner inner = { found, code };
+
+	return entry->may_throw &&
+	       placement__passes(elf_code__fetch, code, is_plain_malloc, &inner, entry->address);
+}
+
 static bool has_allocator(const struct found *found)
 {
 	for (size_t i = 0; i < found->count; i++)
@@ -257,7 +286,7 @@ static bool has_allocator(const struct found *found)
 	return false;
 }
 
-static int settle(struct found *found, const struct elf_code *code)
+static int settle(struct found *found, struct elf_code *code)
 {
 	bool operators = has_allocator(found);
 	bool *drop = calloc(found->count + 1, sizeof(*drop));
@@ -267,7 +296,8 @@ static int settle(struct found *found, const struct elf_code *code)
 		return -ENOMEM;
 	for (size_t i = 0; i < found->count; i++)
 		drop[i] = (!operators && (found->rows[i]->flags & OPERATOR)) ||
-			  is_passage(found, code, &found->entries[i]);
+			  is_passage(found, code, &found->entries[i]) ||
+			  is_wrapper(found, code, &found->entries[i]);
 	for (size_t i = 0; i < found->count; i++)
 		if (!drop[i])
 			found->entries[kept++] = found->entries[i];

@@ -25,7 +25,8 @@ struct entry {
  * an IFUNC or an undefined symbol is none), ascending by address. A function that only jumps to
  * another entry of its kind in the same file (jemalloc's operator delete: `jmp free@plt`) is none
  * either: what goes through it arrives there, and would be seen twice. C++ operators count only in
- * a file that has an allocator beside them; elsewhere (libstdc++) they call malloc.
+ * a file that has an allocator beside them (libstdc++ has none), and not when they return only what
+ * that file's malloc gave them (libstdc++ in a static program).
  * `*entries` is the caller's to free. 0 with *count = 0 when it defines none; -ENOEXEC when it is
  * no ELF file for this machine or lies about its own shape; else -errno.
  */

@@ -130,6 +130,11 @@ const struct elf_symbol *elf_code__symbols(const struct elf_code *code, size_t *
 	return code->symbols;
 }
 
+bool elf_code__is_program(const struct elf_code *code)
+{
+	return code->dynamic.program;
+}
+
 static const struct elf_segment *segment_of(const struct elf_code *code, uint64_t address)
 {
 	size_t count;

@@ -26,6 +26,8 @@ void elf_code__close(struct elf_code *code);
 
 /* .dynsym's functions and then .symtab's, in the file's order. Live as long as `code`. */
 const struct elf_symbol *elf_code__symbols(const struct elf_code *code, size_t *count);
+/* Whether it is a program, not a shared library. */
+bool elf_code__is_program(const struct elf_code *code);
 /* The file offset of an address in an executable segment; false when it is in none. */
 bool elf_code__offset(const struct elf_code *code, uint64_t address, uint64_t *offset);
 /* Up to `size` bytes at `address`, ending with its segment; how many. */

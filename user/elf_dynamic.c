@@ -18,6 +18,8 @@ struct file {
 	size_t header_count;
 	uint64_t values[DT_NUM]; /* of the dynamic entries, by tag; 0: none */
 	uint64_t gnu_hash;
+	uint64_t flags; /* DT_FLAGS_1 */
+	bool fixed;     /* ET_EXEC */
 };
 
 /* `size` bytes at `offset` and a zero behind them; NULL and errno when they are not all there. */
@@ -56,27 +58,43 @@ static void *read_virtual(const struct file *file, uint64_t address, uint64_t si
 static int read_headers(struct file *file)
 {
 	Elf64_Ehdr header;
+	size_t count;
 
 	if (elf_image__read(file->image, &header, sizeof(header), 0) != sizeof(header) ||
 	    header.e_phentsize != sizeof(Elf64_Phdr))
 		return -ENOEXEC;
-	file->header_count = header.e_phnum < HEADERS_MAX ? header.e_phnum : HEADERS_MAX;
-	file->headers =
-		read_at(file->image, header.e_phoff, file->header_count * sizeof(Elf64_Phdr));
-	return file->headers ? 0 : -errno;
+	file->fixed = header.e_type == ET_EXEC;
+	count = header.e_phnum < HEADERS_MAX ? header.e_phnum : HEADERS_MAX;
+	file->headers = read_at(file->image, header.e_phoff, count * sizeof(Elf64_Phdr));
+	if (!file->headers)
+		return -errno;
+	file->header_count = count;
+	return 0;
+}
+
+static const Elf64_Phdr *find_header(const struct file *file, uint32_t type)
+{
+	for (size_t i = 0; i < file->header_count; i++)
+		if (file->headers[i].p_type == type)
+			return &file->headers[i];
+	return NULL;
+}
+
+/* Linkers before 2016 did not mark a PIE; libc.so.6 has an interpreter, too. */
+static bool is_program(const struct file *file)
+{
+	return file->fixed || (file->flags & DF_1_PIE) ||
+	       (find_header(file, PT_INTERP) && !file->values[DT_SONAME]);
 }
 
 /* -ENODATA when there is no PT_DYNAMIC. */
 static int read_values(struct file *file)
 {
-	const Elf64_Phdr *header = file->headers;
-	const Elf64_Phdr *end = header + file->header_count;
+	const Elf64_Phdr *header = find_header(file, PT_DYNAMIC);
 	Elf64_Dyn *entries;
 	uint64_t count;
 
-	while (header < end && header->p_type != PT_DYNAMIC)
-		header++;
-	if (header == end)
+	if (!header)
 		return -ENODATA;
 	count = header->p_filesz / sizeof(Elf64_Dyn);
 	if (count > DYNAMIC_MAX)
@@ -89,6 +107,8 @@ static int read_values(struct file *file)
 			file->values[entries[i].d_tag] = entries[i].d_un.d_val;
 		else if (entries[i].d_tag == DT_GNU_HASH)
 			file->gnu_hash = entries[i].d_un.d_val;
+		else if (entries[i].d_tag == DT_FLAGS_1)
+			file->flags = entries[i].d_un.d_val;
 	}
 	free(entries);
 	return 0;
@@ -210,10 +230,13 @@ int elf_dynamic__read(const struct elf_image *image, struct elf_dynamic *dynamic
 		err = add_relocations(&file, dynamic, DT_JMPREL, DT_PLTRELSZ);
 	if (!err)
 		err = add_relocations(&file, dynamic, DT_RELA, DT_RELASZ);
+	if (err == -ENODATA)
+		err = 0;
+	dynamic->program = is_program(&file);
 	free(file.headers);
 	if (err)
 		elf_dynamic__free(dynamic);
-	return err == -ENODATA ? 0 : err;
+	return err;
 }
 
 void elf_dynamic__free(struct elf_dynamic *dynamic)

@@ -6,6 +6,7 @@
  * that a file whose section headers were stripped shows as much as any other.
  */
 #include <elf.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,9 +19,10 @@ struct elf_dynamic {
 	size_t names_size;       /* with that zero */
 	Elf64_Rela *relocations; /* DT_JMPREL's, then DT_RELA's */
 	size_t relocation_count;
+	bool program; /* not a shared library: fixed, or a PIE */
 };
 
-/* 0 (`dynamic` is empty for a static file); -ENOEXEC when it contradicts itself; -ENOMEM. */
+/* 0 (nothing but `program` is set for a static file); -ENOEXEC when it contradicts itself; -ENOMEM. */
 int elf_dynamic__read(const struct elf_image *image, struct elf_dynamic *dynamic);
 void elf_dynamic__free(struct elf_dynamic *dynamic);
 

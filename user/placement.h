@@ -53,4 +53,12 @@ typedef bool (*placement_fetch)(void *context, uint64_t address, struct code *co
 int placement__exits(placement_fetch fetch, void *context, uint64_t address, uint64_t *exits,
 		     size_t max);
 
+/*
+ * Whether the function returns only after a call of, or by a tail jump to, a function that `known`
+ * knows: then a probe there sees whatever goes through it. False when that is not certain.
+ */
+typedef bool (*placement_known)(void *context, uint64_t address);
+bool placement__passes(placement_fetch fetch, void *context, placement_known known,
+		       void *known_context, uint64_t address);
+
 #endif

@@ -17,6 +17,8 @@ struct region {
 struct walk {
 	placement_fetch fetch;
 	void *context;
+	placement_known known; /* paths end where these are called; NULL: nowhere */
+	void *known_context;
 	ZydisDecoder decoder;
 	struct region regions[REGIONS_MAX];
 	size_t region_count;
@@ -98,12 +100,18 @@ static bool stops(const ZydisDecodedInstruction *instruction)
 	}
 }
 
+static bool is_known(const struct walk *walk, uint64_t address)
+{
+	return walk->known && walk->known(walk->known_context, address);
+}
+
 /* What an instruction at `address` leads to. 1: go on behind it; 0: this path ends; else -errno. */
 static int follow(struct walk *walk, uint64_t address, const ZydisDecodedInstruction *instruction,
 		  const ZydisDecodedOperand *operand)
 {
-	uint64_t target = address + instruction->length;
-	int err;
+	bool direct = operand->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && operand->imm.is_relative;
+	uint64_t target = address + instruction->length + (direct ? operand->imm.value.u : 0);
+	int err = 0;
 
 	switch (instruction->meta.category) {
 	case ZYDIS_CATEGORY_RET:
@@ -112,12 +120,16 @@ static int follow(struct walk *walk, uint64_t address, const ZydisDecodedInstruc
 	case ZYDIS_CATEGORY_UNCOND_BR:
 	case ZYDIS_CATEGORY_COND_BR:
 		break;
-	default: /* a call that never returns is taken to return: more is followed, never less */
+	case ZYDIS_CATEGORY_CALL:
+		/* One that never returns is taken to return: more is followed, never less. */
+		return !direct || !is_known(walk, target);
+	default:
 		return !stops(instruction);
 	}
-	if (operand->type != ZYDIS_OPERAND_TYPE_IMMEDIATE || !operand->imm.is_relative)
+	if (!direct)
 		return -ENOTSUP;
-	err = add_pending(walk, target + operand->imm.value.u);
+	if (!is_known(walk, target))
+		err = add_pending(walk, target);
 	return err ? err : instruction->meta.category == ZYDIS_CATEGORY_COND_BR;
 }
 
@@ -152,11 +164,24 @@ static int run(struct walk *walk, uint64_t address)
 	return called ? 0 : -ENOTSUP;
 }
 
+static int follow_all(struct walk *walk, uint64_t address)
+{
+	int err;
+
+	ZydisDecoderInit(&walk->decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+	err = add_pending(walk, address);
+	while (!err && walk->pending_count)
+		err = run(walk, walk->pending[--walk->pending_count]);
+	for (size_t i = 0; i < walk->region_count; i++)
+		free(walk->regions[i].seen);
+	return err ? err : (int)walk->exit_count;
+}
+
 int placement__exits(placement_fetch fetch, void *context, uint64_t address, uint64_t *exits,
 		     size_t max)
 {
 	struct walk *walk = calloc(1, sizeof(*walk));
-	int err;
+	int count;
 
 	if (!walk)
 		return -ENOMEM;
@@ -164,14 +189,24 @@ int placement__exits(placement_fetch fetch, void *context, uint64_t address, uin
 	walk->context = context;
 	walk->exits = exits;
 	walk->max = max;
-	ZydisDecoderInit(&walk->decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-	err = add_pending(walk, address);
-	while (!err && walk->pending_count)
-		err = run(walk, walk->pending[--walk->pending_count]);
-	for (size_t i = 0; i < walk->region_count; i++)
-		free(walk->regions[i].seen);
-	if (!err)
-		err = (int)walk->exit_count;
+	count = follow_all(walk, address);
 	free(walk);
-	return err;
+	return count;
+}
+
+bool placement__passes(placement_fetch fetch, void *context, placement_known known,
+		       void *known_context, uint64_t address)
+{
+	struct walk *walk = calloc(1, sizeof(*walk));
+	bool passes;
+
+	if (!walk)
+		return false;
+	walk->fetch = fetch;
+	walk->context = context;
+	walk->known = known;
+	walk->known_context = known_context;
+	passes = follow_all(walk, address) == 0; /* with room for no exit: there is none */
+	free(walk);
+	return passes;
 }
