@@ -22,7 +22,7 @@ struct elf_dynamic {
 	bool program; /* not a shared library: fixed, or a PIE */
 };
 
-/* 0 (nothing but `program` is set for a static file); -ENOEXEC when it contradicts itself; -ENOMEM. */
+/* 0 (only `program` is set for a static file); -ENOEXEC when it contradicts itself; -ENOMEM. */
 int elf_dynamic__read(const struct elf_image *image, struct elf_dynamic *dynamic);
 void elf_dynamic__free(struct elf_dynamic *dynamic);
 
