@@ -54,6 +54,7 @@ enum unwind_cfa {
 	UNWIND_DEREF_RBP,   /* CFA = *(rbp + 8 * cfa) + 8 * (rbp_rule >> 4) */
 	UNWIND_PLT,         /* CFA = rsp + 8 + 8 * ((rip & 15) >= cfa), the lazy PLT's expression (cfa: 11, or 10 for CET/x32 forms) */
 	UNWIND_SIGNAL,      /* a signal frame: registers are in the ucontext at rsp */
+	UNWIND_RSP_FAR,     /* CFA = rsp + 8 * ((rbp_rule >> 4) << 16 | (__u16)cfa): frames of 256 KiB to 8 MiB */
 };
 
 enum unwind_rbp { /* low four bits of rbp_rule */

@@ -4,7 +4,7 @@
 
 #include "unwind_row.h"
 
-enum { UNIT = 8, ADDEND_MAX = 15 };
+enum { UNIT = 8, ADDEND_MAX = 15, FAR_MAX = 0xfffff };
 
 /* An expression of the only form that compilers and hand-written assembly use: *(reg + offset) + addend. */
 struct sum {
@@ -81,6 +81,17 @@ static bool row__set_register(struct unwind_row *row, uint64_t number, int64_t o
 	return (number == CFI_RBP || number == CFI_RSP) && row__units(offset, &row->cfa);
 }
 
+/* A frame of 256 KiB or more: programs do keep a megabyte of buffer on the stack. */
+static bool row__set_far(struct unwind_row *row, uint64_t number, int64_t offset)
+{
+	if (number != CFI_RSP || offset < 0 || offset % UNIT || offset / UNIT > FAR_MAX)
+		return false;
+	row->cfa_rule = UNWIND_RSP_FAR;
+	row->cfa = (__s16)(offset / UNIT);
+	row->rbp_rule = (__u8)(offset / UNIT >> 16 << 4);
+	return true;
+}
+
 static bool row__set_expression(struct unwind_row *row, const struct cfi_rule *cfa)
 {
 	unsigned int bound;
@@ -114,7 +125,8 @@ static bool row__set_cfa(struct unwind_row *row, const struct cfi_rules *rules)
 	if (!rules__usual(rules))
 		return false;
 	if (rules->cfa.kind == CFI_REGISTER)
-		return row__set_register(row, rules->cfa.number, rules->cfa.offset);
+		return row__set_register(row, rules->cfa.number, rules->cfa.offset) ||
+		       row__set_far(row, rules->cfa.number, rules->cfa.offset);
 	return rules->cfa.kind == CFI_EXPRESSION && row__set_expression(row, &rules->cfa);
 }
 

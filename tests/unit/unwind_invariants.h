@@ -12,7 +12,7 @@ static inline const char *unwind_page__broken(const struct unwind_table *table, 
 	if (rows[0].low)
 		return "the page's first row is not at its start";
 	for (uint32_t i = 0; i < page->count; i++) {
-		if (rows[i].cfa_rule > UNWIND_SIGNAL || (rows[i].rbp_rule & 15) > UNWIND_RBP_LOST)
+		if (rows[i].cfa_rule > UNWIND_RSP_FAR || (rows[i].rbp_rule & 15) > UNWIND_RBP_LOST)
 			return "a rule that nobody knows";
 		if (i && rows[i].low <= rows[i - 1].low)
 			return "rows are not ascending";
