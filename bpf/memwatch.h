@@ -124,8 +124,7 @@ struct book {
 	__u64 mmap_peak;       /* the most heap.live_bytes since the last event of the mmap family */
 	__u32 tgid;
 	__u32 state;           /* enum book_state */
-	__u32 mapping_first;   /* its slice of the mappings */
-	__u32 mapping_count;
+	__u64 slice;           /* of the mappings: first | count << 32, one word so that no reader sees half */
 	__u32 generation;      /* of the slice; a memo of another one is void */
 	__u32 changes;         /* times the loader said that mappings change; written by the kernel */
 	__u32 changes_seen;    /* what `changes` was before the slice was read; written by user space */

@@ -251,14 +251,16 @@ static __noinline u64 stack__intern(struct walk *walk)
 static inline void walk__start(struct walk *walk, u32 id, const struct book *book, u64 slot, u64 pc,
 			       u64 rbp)
 {
+	u64 slice = *(const volatile u64 *)&book->slice;
+
 	walk->pc = pc;
 	walk->sp = slot + 8;
 	walk->rbp = rbp;
 	walk->rbp_slot = 0;
 	walk->slot = slot;
 	walk->hash = 0;
-	walk->first_mapping = book->mapping_first;
-	walk->mappings = book->mapping_count;
+	walk->first_mapping = slice;
+	walk->mappings = slice >> 32;
 	walk->book = id;
 	walk->word_count = walk->last_place = 0;
 	walk->exact = walk->uses_rbp = walk->unmapped = false;

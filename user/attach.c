@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "attach.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* include/uapi/linux/bpf.h of 6.6 and 6.13, which Debian 12's headers do not have. */
+enum { LINK_UPROBE_MULTI = 48, LINK_UPROBE_SESSION = 57, MULTI_RETURN = 1 };
+
+struct multi_attr { /* union bpf_attr, link_create.uprobe_multi */
+	uint32_t prog_fd, target_fd, attach_type, attach_flags;
+	uint64_t path, offsets, ref_ctr_offsets, cookies;
+	uint32_t count, flags, pid, zero;
+};
+_Static_assert(offsetof(struct multi_attr, pid) == 56, "the kernel's layout");
+
+struct attachments {
+	struct probe *probe;
+	int *fds; /* of multi and session links */
+	size_t fd_count;
+	struct bpf_link **links; /* of perf_event uprobes */
+	size_t link_count;
+};
+
+const char *rung__name(enum rung rung)
+{
+	static const char *const names[RUNGS] = { "session", "multi", "perf" };
+
+	return rung < RUNGS ? names[rung] : "none";
+}
+
+struct attachments *attachments__new(struct probe *probe)
+{
+	struct attachments *attachments = calloc(1, sizeof(*attachments));
+
+	if (attachments)
+		attachments->probe = probe;
+	return attachments;
+}
+
+void attachments__free(struct attachments *attachments)
+{
+	if (!attachments)
+		return;
+	for (size_t i = 0; i < attachments->fd_count; i++)
+		close(attachments->fds[i]);
+	for (size_t i = 0; i < attachments->link_count; i++)
+		bpf_link__destroy(attachments->links[i]);
+	free(attachments->fds);
+	free(attachments->links);
+	free(attachments);
+}
+
+static int keep_fd(struct attachments *a, int fd)
+{
+	int *fds = realloc(a->fds, (a->fd_count + 1) * sizeof(*fds));
+
+	if (!fds) {
+		close(fd);
+		return -ENOMEM;
+	}
+	a->fds = fds;
+	a->fds[a->fd_count++] = fd;
+	return 0;
+}
+
+static int keep_link(struct attachments *a, struct bpf_link *link)
+{
+	struct bpf_link **links = realloc(a->links, (a->link_count + 1) * sizeof(*links));
+
+	if (!links) {
+		bpf_link__destroy(link);
+		return -ENOMEM;
+	}
+	a->links = links;
+	a->links[a->link_count++] = link;
+	return 0;
+}
+
+struct place { /* where one program goes */
+	const char *path;
+	pid_t pid; /* 0: everywhere */
+	const uint64_t *offsets, *cookies;
+	size_t count;
+	bool returns; /* at the returns of the functions that begin there */
+};
+
+static int link_multi(struct attachments *a, int program, bool session, const struct place *place)
+{
+	struct multi_attr attr = {
+		.prog_fd = program,
+		.attach_type = session ? LINK_UPROBE_SESSION : LINK_UPROBE_MULTI,
+		.path = (uintptr_t)place->path,
+		.offsets = (uintptr_t)place->offsets,
+		.cookies = (uintptr_t)place->cookies,
+		.count = place->count,
+		.flags = place->returns ? MULTI_RETURN : 0,
+		.pid = place->pid,
+	};
+	int fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+
+	return fd < 0 ? -errno : keep_fd(a, fd);
+}
+
+static int link_perf(struct attachments *a, enum program program, const struct place *place, size_t n)
+{
+	LIBBPF_OPTS(bpf_uprobe_opts, options, .bpf_cookie = place->cookies[n], .retprobe = place->returns);
+	struct bpf_link *link = bpf_program__attach_uprobe_opts(
+		probe__libbpf_program(a->probe, program), place->pid ?: -1, place->path,
+		place->offsets[n], &options);
+
+	return link ? keep_link(a, link) : -errno;
+}
+
+/* Takes as many of the place's points as the kernel will have. How many, or the last -errno. */
+static int link_program(struct attachments *a, enum program program, const struct place *place)
+{
+	enum rung rung = probe__options(a->probe)->rung;
+	bool session = rung == RUNG_SESSION && program != PROGRAM_LOADER;
+	int fd = probe__program(a->probe, program), error = 0, taken = 0;
+
+	if (!place->count)
+		return 0;
+	if (rung != RUNG_PERF) {
+		error = link_multi(a, fd, session, place);
+		if (!error || place->count == 1)
+			return error ?: 1;
+	}
+	for (size_t i = 0; i < place->count; i++) {
+		struct place one = *place;
+
+		one.offsets += i;
+		one.cookies += i;
+		one.count = 1;
+		if (rung == RUNG_PERF)
+			error = link_perf(a, program, place, i);
+		else
+			error = link_multi(a, fd, session, &one);
+		taken += !error;
+	}
+	return taken ?: error;
+}
+
+static int link_points(struct attachments *a, struct place *place, const struct attach_point *points,
+		       size_t count)
+{
+	uint64_t *offsets = calloc(count, sizeof(*offsets)), *cookies = calloc(count, sizeof(*cookies));
+	bool trial = probe__options(a->probe)->trial;
+	int taken = -ENOMEM, returned = 0;
+
+	if (!offsets || !cookies)
+		goto out;
+	place->offsets = offsets;
+	place->cookies = cookies;
+	if (probe__options(a->probe)->rung != RUNG_SESSION) {
+		/* Returns first: an entry whose return is not seen would be remembered for nothing. */
+		place->returns = true;
+		place->count = 0;
+		for (size_t i = 0; i < count; i++)
+			if (points[i].returns) {
+				offsets[place->count] = points[i].offset;
+				cookies[place->count++] = points[i].cookie;
+			}
+		returned = link_program(a, trial ? PROGRAM_TRIAL_RETURN : PROGRAM_RETURN, place);
+	}
+	place->returns = false;
+	for (place->count = 0; place->count < count; place->count++) {
+		offsets[place->count] = points[place->count].offset;
+		cookies[place->count] = points[place->count].cookie;
+	}
+	taken = returned;
+	if (returned >= 0)
+		taken = link_program(a, trial ? PROGRAM_TRIAL : PROGRAM_ENTER, place);
+out:
+	free(offsets);
+	free(cookies);
+	return taken;
+}
+
+int attach__points(struct attachments *a, const char *path, const pid_t *pids, size_t pid_count,
+		   const struct attach_point *points, size_t count)
+{
+	int best = -ESRCH;
+
+	for (size_t i = 0; i < (pid_count ?: 1); i++) {
+		struct place place = { .path = path, .pid = pid_count ? pids[i] : 0 };
+		int taken = link_points(a, &place, points, count);
+
+		if (taken > best || best == -ESRCH)
+			best = taken;
+	}
+	return best;
+}
+
+int attach__loader(struct attachments *a, const char *path, const pid_t *pids, size_t pid_count,
+		   uint64_t offset)
+{
+	uint64_t cookie = 0;
+	int taken = 0;
+
+	for (size_t i = 0; i < (pid_count ?: 1) && taken >= 0; i++) {
+		struct place place = {
+			.path = path, .pid = pid_count ? pids[i] : 0,
+			.offsets = &offset, .cookies = &cookie, .count = 1,
+		};
+
+		taken = link_program(a, PROGRAM_LOADER, &place);
+	}
+	return taken < 0 ? taken : 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MEMWATCH_COLLECT_H
+#define MEMWATCH_COLLECT_H
+/* Reads the books of what is watched, names the stacks, and makes a snapshot of both. */
+#include <stdint.h>
+
+#include "snapshot.h"
+#include "watch.h"
+
+struct collector;
+
+/* `older_ns`: only blocks that have lived at least that long are in sites; 0: all. */
+struct collector *collector__new(struct watch *watch, uint64_t older_ns); /* NULL: no memory */
+void collector__free(struct collector *collector);
+
+/* The state now; the caller frees it. Rates are over the time since the snapshot before. NULL and errno. */
+struct snapshot *collector__snapshot(struct collector *collector);
+
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "namer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "perfmap.h"
+#include "process.h"
+#include "string_pool.h"
+#include "symbol.h"
+
+enum { MAX_INLINED = 32 };
+
+struct named_frame { /* what one captured frame became: the inlined ones, then the real one */
+	uint64_t frame;
+	struct frame *frames;
+	size_t count;
+	UT_hash_handle hh;
+};
+
+struct named_stack {
+	uint64_t id;
+	struct stack stack;
+	struct frame *frames;
+	bool settled; /* false: code without a name yet, worth another look */
+	UT_hash_handle hh;
+};
+
+struct code_map { /* code without a file, of one process */
+	pid_t pid;
+	struct perfmap *perfmap;
+	UT_hash_handle hh;
+};
+
+struct namer {
+	struct objects *objects;
+	struct symbols *symbols;
+	struct string_pool *strings; /* names that the symbols do not own */
+	struct named_frame *frames;
+	struct named_stack *stacks;
+	struct code_map *code_maps;
+};
+
+struct namer *namer__new(struct objects *objects)
+{
+	struct namer *namer = calloc(1, sizeof(*namer));
+
+	if (!namer)
+		return NULL;
+	namer->objects = objects;
+	namer->symbols = symbols__new();
+	namer->strings = string_pool__new();
+	if (namer->symbols && namer->strings)
+		return namer;
+	namer__free(namer);
+	return NULL;
+}
+
+void namer__free(struct namer *namer)
+{
+	struct named_frame *frame, *next_frame;
+	struct named_stack *stack, *next_stack;
+	struct code_map *map, *next_map;
+
+	if (!namer)
+		return;
+	HASH_ITER(hh, namer->frames, frame, next_frame) {
+		HASH_DEL(namer->frames, frame);
+		free(frame->frames);
+		free(frame);
+	}
+	HASH_ITER(hh, namer->stacks, stack, next_stack) {
+		HASH_DEL(namer->stacks, stack);
+		free(stack->frames);
+		free(stack);
+	}
+	HASH_ITER(hh, namer->code_maps, map, next_map) {
+		HASH_DEL(namer->code_maps, map);
+		perfmap__free(map->perfmap);
+		free(map);
+	}
+	string_pool__free(namer->strings);
+	symbols__free(namer->symbols);
+	free(namer);
+}
+
+static struct frame native_frame(const struct object *object, uint64_t offset, const struct name *name)
+{
+	return (struct frame){
+		.kind = FRAME_NATIVE,
+		.inlined = name && name->inlined,
+		.has_offset = true,
+		.offset = offset,
+		.function = name ? name->function : NULL,
+		.file = name ? name->file : NULL,
+		.line = name ? name->line : 0,
+		.module = object__name(object),
+		.path = object__path(object),
+		.build_id = object__build_id(object),
+	};
+}
+
+/* The frames of one captured frame that lies in a file; named once. */
+static const struct named_frame *name_native(struct namer *namer, uint64_t word)
+{
+	struct object *object = objects__by_id(namer->objects, FRAME_OBJECT(word));
+	uint64_t offset = FRAME_OFFSET(word);
+	struct name names[MAX_INLINED];
+	struct named_frame *named;
+	int count = 0;
+
+	HASH_FIND(hh, namer->frames, &word, sizeof(word), named);
+	if (named || !object)
+		return named;
+	count = symbols__find(namer->symbols, object, offset - (FRAME_TAG(word) == FRAME_TAG_RETURN),
+			      names, MAX_INLINED);
+	named = calloc(1, sizeof(*named));
+	if (!named)
+		return NULL;
+	named->frame = word;
+	named->count = count > 0 ? count : 1;
+	named->frames = calloc(named->count, sizeof(*named->frames));
+	if (!named->frames) {
+		free(named);
+		return NULL;
+	}
+	for (size_t i = 0; i < named->count; i++)
+		named->frames[i] = native_frame(object, offset, count > 0 ? &names[i] : NULL);
+	HASH_ADD(hh, namer->frames, frame, sizeof(word), named);
+	return named;
+}
+
+static struct perfmap *perfmap_of(struct namer *namer, pid_t pid)
+{
+	struct code_map *map;
+
+	HASH_FIND(hh, namer->code_maps, &pid, sizeof(pid), map);
+	if (!map) {
+		map = calloc(1, sizeof(*map));
+		if (!map)
+			return NULL;
+		map->pid = pid;
+		map->perfmap = perfmap__open(pid);
+		HASH_ADD(hh, namer->code_maps, pid, sizeof(pid), map);
+	} else if (!map->perfmap) {
+		map->perfmap = perfmap__open(pid); /* the runtime may have begun it since */
+	} else {
+		perfmap__refresh(map->perfmap);
+	}
+	return map->perfmap;
+}
+
+/* Code without a file, or in a file that the kernel's table did not show yet. */
+static struct frame address_frame(struct namer *namer, uint64_t address, pid_t pid, bool *settled)
+{
+	struct frame frame = { .kind = FRAME_UNKNOWN, .has_offset = true, .offset = address };
+	struct perfmap *perfmap = perfmap_of(namer, pid);
+	const char *name = perfmap ? perfmap__find(perfmap, address - 1) : NULL;
+	struct mappings mappings;
+	const struct mapping *mapping;
+
+	if (name) {
+		frame.kind = FRAME_JIT;
+		frame.function = string_pool__add(namer->strings, name, strlen(name));
+		return frame;
+	}
+	*settled = false;
+	if (process__mappings(pid, &mappings))
+		return frame;
+	mapping = mappings__find(&mappings, address - 1);
+	if (mapping && mapping->prot & MAPPING_EXEC && !mapping->inode)
+		frame.kind = FRAME_JIT;
+	mappings__free(&mappings);
+	return frame;
+}
+
+static int append(struct named_stack *stack, size_t *capacity, const struct frame *frames, size_t count)
+{
+	if (stack->stack.depth + count > *capacity) {
+		size_t wanted = (stack->stack.depth + count) * 2;
+		struct frame *grown = realloc(stack->frames, wanted * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		stack->frames = grown;
+		*capacity = wanted;
+	}
+	memcpy(stack->frames + stack->stack.depth, frames, count * sizeof(*frames));
+	stack->stack.depth += count;
+	return 0;
+}
+
+static int fill(struct namer *namer, struct named_stack *stack, const struct stack_record *record, pid_t pid)
+{
+	static const enum stack_end ends[] = {
+		[STACK_STATE_COMPLETE] = STACK_COMPLETE,
+		[STACK_STATE_TRUNCATED] = STACK_TRUNCATED,
+		[STACK_STATE_BROKEN] = STACK_BROKEN,
+	};
+	size_t capacity = 0;
+	int error = 0;
+
+	stack->settled = true;
+	stack->stack.depth = 0;
+	stack->stack.end = record->state <= STACK_STATE_BROKEN ? ends[record->state] : STACK_BROKEN;
+	for (uint32_t i = 0; i < record->count && i < MEMWATCH_MAX_FRAMES && !error; i++) {
+		uint64_t word = record->frames[i];
+
+		if (FRAME_TAG(word) == FRAME_TAG_ADDRESS) {
+			struct frame frame = address_frame(namer, FRAME_ADDRESS(word), pid, &stack->settled);
+
+			error = append(stack, &capacity, &frame, 1);
+		} else {
+			const struct named_frame *named = name_native(namer, word);
+
+			error = named ? append(stack, &capacity, named->frames, named->count) : -ENOMEM;
+		}
+	}
+	stack->stack.frames = stack->frames;
+	return error;
+}
+
+static struct named_stack *find(struct namer *namer, uint64_t id)
+{
+	struct named_stack *stack;
+
+	HASH_FIND(hh, namer->stacks, &id, sizeof(id), stack);
+	return stack;
+}
+
+const struct stack *namer__known(struct namer *namer, uint64_t id)
+{
+	struct named_stack *stack = find(namer, id);
+
+	return stack && stack->settled ? &stack->stack : NULL;
+}
+
+const struct stack *namer__stack(struct namer *namer, uint64_t id, const struct stack_record *record, pid_t pid)
+{
+	struct named_stack *stack = find(namer, id);
+
+	if (stack && stack->settled)
+		return &stack->stack;
+	if (!stack) {
+		stack = calloc(1, sizeof(*stack));
+		if (!stack)
+			return NULL;
+		stack->id = stack->stack.id = id;
+		HASH_ADD(hh, namer->stacks, id, sizeof(id), stack);
+	}
+	free(stack->frames);
+	stack->frames = NULL;
+	return fill(namer, stack, record, pid) ? NULL : &stack->stack;
+}

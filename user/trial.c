@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The trials of attach.h: what works is found out on a function of our own. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "attach.h"
+#include "process.h"
+
+int trial__target(int n);
+
+__attribute__((noinline, noclone)) int trial__target(int n)
+{
+	asm volatile("" : "+r"(n) : : "memory");
+	return n + 1;
+}
+
+static void *call_target(void *unused)
+{
+	trial__target(0);
+	return unused;
+}
+
+/* Where trial__target is in our own file. */
+static int target_offset(uint64_t *offset)
+{
+	uint64_t address = (uintptr_t)trial__target;
+	const struct mapping *mapping;
+	struct mappings mappings;
+	int error = process__mappings(getpid(), &mappings);
+
+	if (error)
+		return error;
+	mapping = mappings__find(&mappings, address);
+	if (mapping)
+		*offset = address - mapping->start + mapping->offset;
+	error = mapping ? 0 : -ENOENT;
+	mappings__free(&mappings);
+	return error;
+}
+
+struct trial {
+	struct probe *probe;
+	struct attachments *attachments;
+};
+
+static void trial__end(struct trial *trial)
+{
+	attachments__free(trial->attachments);
+	probe__free(trial->probe);
+}
+
+/* Probes the target's entry and return, in the process `pid` or (0) wherever it runs. */
+static int trial__begin(struct trial *trial, enum rung rung, pid_t pid)
+{
+	const struct probe_options options = { .rung = rung, .trial = true };
+	struct attach_point point = { .cookie = 1, .returns = true };
+	int taken = target_offset(&point.offset);
+
+	if (taken)
+		return taken;
+	trial->probe = probe__new(&options);
+	if (!trial->probe)
+		return -errno;
+	trial->attachments = attachments__new(trial->probe);
+	if (!trial->attachments)
+		return -ENOMEM;
+	taken = attach__points(trial->attachments, "/proc/self/exe", &pid, pid ? 1 : 0, &point, 1);
+	return taken < 0 ? taken : 0;
+}
+
+/* The call comes from a thread: before 6.10 a link's filter let one thread through, not a process. */
+int attach__try(enum rung rung)
+{
+	struct trial trial = { 0 };
+	int error = trial__begin(&trial, rung, getpid());
+	pthread_t thread;
+
+	if (!error)
+		error = -pthread_create(&thread, NULL, call_target, NULL);
+	if (!error) {
+		pthread_join(thread, NULL);
+		if (probe__trial_hits(trial.probe) != 2)
+			error = -EOPNOTSUPP;
+	}
+	trial__end(&trial);
+	return error;
+}
+
+static void call_target_confined(void)
+{
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0))
+		syscall(SYS_exit, 1);
+	trial__target(0);
+	syscall(SYS_exit, 0); /* exit_group is not among the four calls that strict mode knows */
+}
+
+int attach__try_seccomp(enum rung rung, bool *kills)
+{
+	struct trial trial = { 0 };
+	int error = trial__begin(&trial, rung, 0), status;
+	pid_t child = -1;
+
+	if (!error) {
+		child = fork();
+		if (child == 0)
+			call_target_confined();
+		if (child < 0 || waitpid(child, &status, 0) != child)
+			error = -errno;
+		else
+			*kills = WIFSIGNALED(status);
+	}
+	trial__end(&trial);
+	return error;
+}
+
+int attach__choose(struct attach_trials *trials, bool all)
+{
+	int chosen = -EOPNOTSUPP;
+
+	for (int rung = 0; rung < RUNGS; rung++) {
+		if (chosen >= 0 && !all)
+			break;
+		trials->error[rung] = attach__try(rung);
+		if (!trials->error[rung] && chosen < 0)
+			chosen = rung;
+	}
+	return chosen < 0 ? trials->error[RUNG_SESSION] : chosen;
+}

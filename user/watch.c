@@ -1,0 +1,730 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "watch.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "attach.h"
+#include "elf_code.h"
+#include "plan.h"
+#include "tables.h"
+
+enum { REFRESH_NS = 250 * 1000 * 1000 }; /* how often one process's mappings are read at most */
+
+struct known_object { /* one that was looked at for entry points */
+	uint32_t id;
+	bool is_allocator;
+	int points; /* probed */
+	UT_hash_handle hh;
+};
+
+struct known_process { /* one whose objects were looked at */
+	pid_t pid;
+	uint64_t start;
+	bool alive;
+	UT_hash_handle hh;
+};
+
+struct watch {
+	struct watch_options options;
+	const struct log *log;
+	struct probe *probe;
+	struct attachments *attachments;
+	struct objects *objects;
+	struct tables *tables;
+	struct watched *watched; /* by book */
+	struct known_object *known_objects;
+	struct known_process *known_processes;
+	enum rung rung;
+	bool seccomp_kills;
+	size_t points;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+struct probe *watch__probe(const struct watch *watch)
+{
+	return watch->probe;
+}
+
+struct objects *watch__objects(const struct watch *watch)
+{
+	return watch->objects;
+}
+
+enum rung watch__rung(const struct watch *watch)
+{
+	return watch->rung;
+}
+
+struct watched *watch__first(const struct watch *watch)
+{
+	return watch->watched;
+}
+
+int watch__fd(const struct watch *watch)
+{
+	return probe__event_fd(watch->probe);
+}
+
+struct watched *watch__find(const struct watch *watch, uint32_t book)
+{
+	struct watched *watched;
+
+	HASH_FIND(hh, watch->watched, &book, sizeof(book), watched);
+	return watched;
+}
+
+/* What the program's own mappings hold has changed. */
+static void on_range(void *context, const struct ranges_change *change)
+{
+	struct watched *watched = context;
+	struct account *accounts[2] = { &watched->map_total, NULL };
+	struct map_site *site;
+
+	HASH_FIND(hh, watched->map_sites, &change->stack, sizeof(change->stack), site);
+	if (!site) {
+		site = calloc(1, sizeof(*site));
+		if (site) {
+			site->stack = change->stack;
+			HASH_ADD(hh, watched->map_sites, stack, sizeof(site->stack), site);
+		}
+	}
+	accounts[1] = site ? &site->account : NULL;
+	for (int i = 0; i < 2 && accounts[i]; i++) {
+		struct account *account = accounts[i];
+
+		account->live_bytes += change->added_bytes - change->removed_bytes;
+		account->live_count += change->added_count - change->removed_count;
+		account->freed_bytes += change->removed_bytes;
+		account->freed_count += change->removed_count;
+		if (account->live_bytes > account->peak_bytes)
+			account->peak_bytes = account->live_bytes;
+	}
+}
+
+static void watched__free(struct watched *watched)
+{
+	struct map_site *site, *next;
+
+	if (!watched)
+		return;
+	ranges__free(watched->ranges);
+	HASH_ITER(hh, watched->map_sites, site, next) {
+		HASH_DEL(watched->map_sites, site);
+		free(site);
+	}
+	free(watched);
+}
+
+static struct watched *add_watched(struct watch *watch, uint32_t book, pid_t pid)
+{
+	struct process_status status = { 0 };
+	struct watched *watched = calloc(1, sizeof(*watched));
+
+	if (!watched)
+		return NULL;
+	watched->ranges = ranges__new(on_range, watched);
+	if (!watched->ranges) {
+		free(watched);
+		return NULL;
+	}
+	process__status(pid, &status);
+	process__comm(pid, watched->comm);
+	watched->start = status.start_time;
+	watched->book = book;
+	watched->pid = pid;
+	watched->watch = watch;
+	HASH_ADD(hh, watch->watched, book, sizeof(book), watched);
+	return watched;
+}
+
+static void drop_watched(struct watch *watch, struct watched *watched)
+{
+	tables__forget(watch->tables, watched->book);
+	probe__release_book(watch->probe, watched->book);
+	HASH_DEL(watch->watched, watched);
+	watched__free(watched);
+}
+
+static void object_path(const struct object *object, char path[32])
+{
+	snprintf(path, 32, "/proc/self/fd/%d", object__fd(object));
+}
+
+/* The loader calls this function when it has changed the list of mappings (link.h, r_brk). */
+static void attach_loader(struct watch *watch, const struct object *object)
+{
+	const struct elf_symbol *symbols;
+	struct elf_code *code;
+	uint64_t offset;
+	char path[32];
+	size_t count;
+
+	if (elf_code__open(object__fd(object), &code))
+		return;
+	symbols = elf_code__symbols(code, &count);
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(symbols[i].name, "_dl_debug_state") &&
+		    elf_code__offset(code, symbols[i].address, &offset)) {
+			object_path(object, path);
+			attach__loader(watch->attachments, path, watch->options.pids,
+				       watch->options.pid_count, offset);
+			break;
+		}
+	elf_code__close(code);
+}
+
+static void say_plan(const struct watch *watch, const struct object *object, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct plan_item *item = &plan->items[i];
+
+		if (item->error)
+			log__detail(watch->log, "%s: %s is not observed: %s", object__name(object),
+				    item->entry.name, strerror(-item->error));
+		else
+			log__detail(watch->log, "%s: %s+%#lx  %s  (%s)", object__name(object),
+				    item->entry.name, (unsigned long)item->placement.offset,
+				    item->placement.instruction,
+				    item->placement.emulated ? "emulated" : "single-stepped");
+	}
+}
+
+/* Probes an object's entry points; a file that is none of ours costs nothing further. */
+static void attach_object(struct watch *watch, const struct object *object, struct known_object *known,
+			  bool avoid_returns)
+{
+	const struct plan_options options = {
+		.heap = true, /* also for the mmap family alone: what malloc maps is malloc's */
+		.mmap = watch->options.mmap,
+		.avoid_returns = avoid_returns,
+	};
+	struct plan plan;
+	char path[32];
+	int error = plan__make(object, &options, &plan);
+
+	if (error)
+		log__detail(watch->log, "%s: not looked at: %s", object__path(object), strerror(-error));
+	if (error || !plan.count) {
+		attach_loader(watch, object);
+		return;
+	}
+	say_plan(watch, object, &plan);
+	object_path(object, path);
+	known->points = attach__points(watch->attachments, path, watch->options.pids,
+				       watch->options.pid_count, plan.points, plan.point_count);
+	if (known->points < 0)
+		log__info(watch->log, "%s: cannot be probed: %s", object__path(object),
+			  strerror(-known->points));
+	else
+		watch->points += known->points;
+	known->is_allocator = plan.is_allocator;
+	plan__free(&plan);
+	attach_loader(watch, object); /* musl's libc is its loader too */
+}
+
+static struct known_object *know_object(struct watch *watch, const struct object *object, bool avoid_returns)
+{
+	uint32_t id = object__id(object);
+	struct known_object *known;
+
+	HASH_FIND(hh, watch->known_objects, &id, sizeof(id), known);
+	if (known)
+		return known;
+	known = calloc(1, sizeof(*known));
+	if (!known)
+		return NULL;
+	known->id = id;
+	HASH_ADD(hh, watch->known_objects, id, sizeof(id), known);
+	attach_object(watch, object, known, avoid_returns);
+	return known;
+}
+
+/* Attaches to whatever allocators `pid` has mapped. How many probes it then has, or -errno. */
+static int attach_process(struct watch *watch, pid_t pid)
+{
+	struct process_status status;
+	struct mappings mappings;
+	int points = 0, error = process__status(pid, &status);
+
+	error = error ?: process__mappings(pid, &mappings);
+	if (error)
+		return error;
+	for (size_t i = 0; i < mappings.count; i++) {
+		const struct mapping *mapping = &mappings.items[i];
+		struct known_object *known;
+		struct object *object;
+
+		if (!(mapping->prot & MAPPING_EXEC))
+			continue;
+		object = objects__of_mapping(watch->objects, pid, mapping);
+		if (!object || mapping->path[0] == '[')
+			continue;
+		known = know_object(watch, object,
+				    watch->seccomp_kills && (status.seccomp || !watch->options.pid_count));
+		if (known && known->points > 0)
+			points += known->points;
+	}
+	mappings__free(&mappings);
+	return points;
+}
+
+/* Looks at the process's mappings: unwinding tables, and allocators that it has loaded meanwhile. */
+static void refresh(struct watch *watch, struct watched *watched)
+{
+	uint64_t now = now_ns();
+	int error;
+
+	watched->stale = true;
+	if (watched->exited || (watched->refreshed && now - watched->refreshed < REFRESH_NS))
+		return;
+	watched->stale = false;
+	watched->refreshed = now;
+	error = tables__refresh(watch->tables, watched->book, watched->pid);
+	if (error == -ENOSPC)
+		log__detail(watch->log, "%s[%d]: a table of the unwinder is full: some stacks will be broken",
+			    watched->comm, watched->pid);
+	attach_process(watch, watched->pid);
+}
+
+static bool is_wanted(const struct watch *watch, const char *comm)
+{
+	return !watch->options.name || !fnmatch(watch->options.name, comm, 0);
+}
+
+static struct watched *on_book(struct watch *watch, uint32_t book, pid_t pid)
+{
+	struct watched *watched = add_watched(watch, book, pid);
+	struct book *record = probe__book(watch->probe, book);
+
+	if (!watched || !record)
+		return watched;
+	if (is_wanted(watch, watched->comm))
+		refresh(watch, watched);
+	else if (record->state == BOOK_OPEN)
+		record->state = BOOK_IGNORED;
+	return watched;
+}
+
+/* MAP_ANONYMOUS but neither a reservation nor a stack: memory that the program asked for as such. */
+static bool is_heap_mapping(const struct event *event)
+{
+	enum { ANONYMOUS = 0x20, GROWSDOWN = 0x100, STACK = 0x20000 }; /* asm-generic/mman.h */
+
+	return event->flags & ANONYMOUS && !(event->flags & (GROWSDOWN | STACK)) && event->protection;
+}
+
+/* An allocator's library maps for its own ends, in free or in a thread of its own, too. */
+static bool is_allocators_own(struct watch *watch, const struct watched *watched, uint64_t stack)
+{
+	struct stack_record record;
+	struct known_object *known;
+	uint32_t id;
+	struct object *object;
+	const char *name;
+
+	if (probe__stack(watch->probe, stack, &record) || !record.count ||
+	    FRAME_TAG(record.frames[0]) != FRAME_TAG_RETURN)
+		return false;
+	id = FRAME_OBJECT(record.frames[0]);
+	HASH_FIND(hh, watch->known_objects, &id, sizeof(id), known);
+	if (!known || !known->is_allocator)
+		return false;
+	/* In a static program allocator and program are one file: there the call decides, not the file. */
+	object = objects__by_id(watch->objects, id);
+	name = object ? object__name(object) : "";
+	return strstr(name, ".so") != NULL && watched;
+}
+
+static void on_map_event(struct watch *watch, struct watched *watched, const struct event *event)
+{
+	enum { DONTUNMAP = 4 }; /* MREMAP_DONTUNMAP */
+	const struct probe_options *o = &watch->options.probe;
+	uint64_t total = watched->map_total.live_bytes + event->heap_peak;
+	bool counted;
+
+	if (total > watched->peak)
+		watched->peak = total;
+	switch (event->type) {
+	case EVENT_MAP:
+		counted = is_heap_mapping(event) && !is_allocators_own(watch, watched, event->stack) &&
+			  event->length >= o->min_size && event->length <= o->max_size;
+		if (counted)
+			ranges__map(watched->ranges, event->address, event->length, event->stack, event->time);
+		else /* what was there, if anything, is gone: MAP_FIXED */
+			ranges__unmap(watched->ranges, event->address, event->length);
+		break;
+	case EVENT_UNMAP:
+		ranges__unmap(watched->ranges, event->address, event->length);
+		break;
+	case EVENT_REMAP:
+		ranges__remap(watched->ranges, event->other_address, event->other_length, event->address,
+			      event->length, event->flags & DONTUNMAP, event->stack, event->time);
+		break;
+	}
+}
+
+static int on_event(void *context, const struct event *event)
+{
+	struct watch *watch = context;
+	struct watched *watched = watch__find(watch, event->book);
+
+	switch (event->type) {
+	case EVENT_BOOK:
+		on_book(watch, event->book, event->tgid);
+		return 0;
+	case EVENT_EXEC:
+		watched = watch__find(watch, event->other);
+		if (watched) /* nothing of it is left to be shown */
+			watched->exited = watched->shown = true;
+		if (event->book)
+			on_book(watch, event->book, event->tgid);
+		return 0;
+	case EVENT_EXIT:
+		if (watched)
+			watched->exited = true;
+		return 0;
+	case EVENT_MAPPINGS:
+		if (watched)
+			refresh(watch, watched);
+		return 0;
+	}
+	if (watched)
+		on_map_event(watch, watched, event);
+	return 0;
+}
+
+void watch__handle(struct watch *watch)
+{
+	probe__each_event(watch->probe, on_event, watch);
+}
+
+/* Processes that came since the last look may bring allocators that nobody had mapped before. */
+static void scan_processes(struct watch *watch)
+{
+	struct known_process *known, *next;
+	pid_t *pids;
+	size_t count;
+
+	if (process__list(&pids, &count))
+		return;
+	HASH_ITER(hh, watch->known_processes, known, next)
+		known->alive = false;
+	for (size_t i = 0; i < count; i++) {
+		HASH_FIND(hh, watch->known_processes, &pids[i], sizeof(pid_t), known);
+		if (!known && pids[i] != getpid()) {
+			known = calloc(1, sizeof(*known));
+			if (!known)
+				break;
+			known->pid = pids[i];
+			HASH_ADD(hh, watch->known_processes, pid, sizeof(pid_t), known);
+			attach_process(watch, pids[i]);
+		}
+		if (known)
+			known->alive = true;
+	}
+	HASH_ITER(hh, watch->known_processes, known, next)
+		if (!known->alive) {
+			HASH_DEL(watch->known_processes, known);
+			free(known);
+		}
+	free(pids);
+}
+
+void watch__tick(struct watch *watch)
+{
+	for (struct watched *watched = watch->watched; watched; watched = watched->hh.next)
+		if (watched->stale)
+			refresh(watch, watched);
+	if (!watch->options.pid_count)
+		scan_processes(watch);
+}
+
+bool watch__is_over(const struct watch *watch)
+{
+	if (!watch->options.pid_count)
+		return false;
+	for (const struct watched *watched = watch->watched; watched; watched = watched->hh.next)
+		if (!watched->exited)
+			return false;
+	return true;
+}
+
+static bool is_gone(const struct watch *watch, uint32_t book)
+{
+	struct watched *watched = watch__find(watch, book);
+
+	return watched && watched->exited && watched->shown;
+}
+
+static int sweep_block(void *context, const struct block_key *key, const struct block *block)
+{
+	struct watch *watch = context;
+
+	(void)block;
+	if (is_gone(watch, key->book))
+		probe__delete_block(watch->probe, key);
+	return 0;
+}
+
+static int sweep_site(void *context, const struct site_key *key, const struct account *account)
+{
+	struct watch *watch = context;
+
+	(void)account;
+	if (is_gone(watch, key->book))
+		probe__delete_site(watch->probe, key);
+	return 0;
+}
+
+void watch__sweep(struct watch *watch)
+{
+	struct watched *watched, *next;
+	bool any = false, blocks = false;
+
+	HASH_ITER(hh, watch->watched, watched, next) {
+		const struct book *book = probe__book(watch->probe, watched->book);
+
+		any |= watched->exited && watched->shown;
+		blocks |= watched->exited && watched->shown && book->heap.live_count;
+	}
+	if (!any)
+		return;
+	if (blocks)
+		probe__each_block(watch->probe, sweep_block, watch);
+	probe__each_site(watch->probe, sweep_site, watch);
+	HASH_ITER(hh, watch->watched, watched, next)
+		if (watched->exited && watched->shown)
+			drop_watched(watch, watched);
+}
+
+static int choose_rung(struct watch *watch)
+{
+	struct attach_trials trials = { 0 };
+	int rung = watch->options.rung;
+
+	if (rung >= 0) {
+		int error = attach__try(rung);
+
+		if (error) {
+			log__error("--attach %s does not work here: %s%s%s", rung__name(rung),
+				   strerror(-error), *probe__complaint() ? "; " : "", probe__complaint());
+			return error;
+		}
+	} else {
+		rung = attach__choose(&trials, false);
+	}
+	if (rung < 0) {
+		if (rung == -EPERM || rung == -EACCES)
+			log__error("not permitted to use BPF and uprobes: run it with sudo, or with "
+				   "CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE");
+		else
+			log__error("no way to attach works on this kernel: %s (%s)", strerror(-rung),
+				   probe__complaint());
+		return rung;
+	}
+	watch->rung = rung;
+	attach__try_seccomp(rung, &watch->seccomp_kills);
+	log__detail(watch->log, "attaching by %s links%s", rung__name(rung),
+		    watch->seccomp_kills ? "; return probes would kill confined processes here: "
+					   "their returns are seen at `ret` instructions" : "");
+	return 0;
+}
+
+static int check_pid(pid_t pid)
+{
+	struct process_status status;
+	int error = process__status(pid, &status);
+
+	if (error == -ESRCH || error == -ENOENT)
+		log__error("no process %d", pid);
+	else if (error)
+		log__error("process %d cannot be looked at: %s", pid, strerror(-error));
+	else if (status.state == PROCESS_KERNEL_THREAD)
+		log__error("process %d is a kernel thread: it has no user memory", pid);
+	else if (status.state == PROCESS_ZOMBIE)
+		log__error("process %d is a zombie: it has ended and its memory is gone", pid);
+	else if (status.tgid != pid)
+		log__error("%d is a thread of process %d: use -p %d", pid, status.tgid, status.tgid);
+	else if (pid == getpid())
+		log__error("memwatch does not observe itself");
+	else
+		return 0;
+	return -EINVAL;
+}
+
+/* No entry point in it: says what was looked at. */
+static void say_no_allocator(struct watch *watch, pid_t pid)
+{
+	char looked[512] = "";
+	struct mappings mappings;
+	uint32_t last = 0;
+
+	if (process__mappings(pid, &mappings)) {
+		log__error("process %d has ended", pid);
+		return;
+	}
+	for (size_t i = 0; i < mappings.count; i++) {
+		struct object *object = NULL;
+
+		if (mappings.items[i].prot & MAPPING_EXEC && mappings.items[i].path[0] == '/')
+			object = objects__of_mapping(watch->objects, pid, &mappings.items[i]);
+		if (!object || object__id(object) == last)
+			continue;
+		last = object__id(object);
+		snprintf(looked + strlen(looked), sizeof(looked) - strlen(looked), "%s%s",
+			 *looked ? ", " : "", object__name(object));
+	}
+	mappings__free(&mappings);
+	log__error("process %d: no allocator found (malloc and its family) in %s: a static program needs its "
+		   "symbol table; Go has an allocator of its own", pid, *looked ? looked : "its files");
+}
+
+static int open_target(struct watch *watch, pid_t pid)
+{
+	struct watched *watched;
+	int book = probe__open_book(watch->probe, pid);
+
+	if (book < 0)
+		return book;
+	watched = add_watched(watch, book, pid);
+	if (!watched)
+		return -ENOMEM;
+	refresh(watch, watched);
+	return 0;
+}
+
+/* Before the probes are live: each process named has a book, its mappings and the rows. */
+static int prepare_targets(struct watch *watch)
+{
+	for (size_t i = 0; i < watch->options.pid_count; i++) {
+		pid_t pid = watch->options.pids[i];
+		int error = probe__add_target(watch->probe, pid);
+
+		error = error ?: open_target(watch, pid);
+		if (error) {
+			log__error("process %d: %s", pid, strerror(-error));
+			return error;
+		}
+	}
+	return 0;
+}
+
+static int attach_targets(struct watch *watch)
+{
+	for (size_t i = 0; i < watch->options.pid_count; i++) {
+		pid_t pid = watch->options.pids[i];
+		int points = attach_process(watch, pid);
+
+		if (points > 0)
+			continue;
+		if (points == -EACCES || points == -EPERM)
+			log__error("process %d: not permitted to read its mappings: run with sudo", pid);
+		else if (points < 0)
+			log__error("process %d has ended", pid);
+		else
+			say_no_allocator(watch, pid);
+		return -ENOENT;
+	}
+	return 0;
+}
+
+static int start_probe(struct watch *watch)
+{
+	struct probe_options options = watch->options.probe;
+	int error;
+
+	options.rung = watch->rung;
+	options.only_targets = watch->options.pid_count > 0;
+	watch->probe = probe__new(&options);
+	if (!watch->probe) {
+		error = -errno;
+		log__error("the BPF programs could not be loaded: %s (%s)%s", strerror(-error), probe__complaint(),
+			   error == -ENOMEM || error == -E2BIG ?
+			   ": smaller --max-blocks or --max-stacks would help" : "");
+		return error;
+	}
+	watch->attachments = attachments__new(watch->probe);
+	watch->tables = tables__new(watch->probe, watch->objects, watch->log);
+	error = watch->attachments && watch->tables ? 0 : -ENOMEM;
+	error = error ?: probe__attach_lifecycle(watch->probe);
+	if (error)
+		log__error("the process tracepoints cannot be attached: %s", strerror(-error));
+	return error;
+}
+
+static int start(struct watch *watch)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < watch->options.pid_count && !error; i++)
+		error = check_pid(watch->options.pids[i]);
+	error = error ?: choose_rung(watch);
+	error = error ?: start_probe(watch);
+	error = error ?: prepare_targets(watch);
+	error = error ?: attach_targets(watch);
+	if (error)
+		return error;
+	if (!watch->options.pid_count) {
+		scan_processes(watch);
+		if (!watch->points) {
+			log__error("no process with a known allocator was found");
+			return -ENOENT;
+		}
+	}
+	return 0;
+}
+
+struct watch *watch__new(const struct watch_options *options, const struct log *log)
+{
+	struct watch *watch = calloc(1, sizeof(*watch));
+
+	if (!watch)
+		return NULL;
+	watch->options = *options;
+	watch->log = log;
+	watch->objects = objects__new();
+	if (watch->objects && !start(watch))
+		return watch;
+	watch__free(watch);
+	return NULL;
+}
+
+void watch__free(struct watch *watch)
+{
+	struct watched *watched, *next;
+	struct known_object *object, *next_object;
+	struct known_process *process, *next_process;
+
+	if (!watch)
+		return;
+	attachments__free(watch->attachments);
+	HASH_ITER(hh, watch->watched, watched, next) {
+		HASH_DEL(watch->watched, watched);
+		watched__free(watched);
+	}
+	HASH_ITER(hh, watch->known_objects, object, next_object) {
+		HASH_DEL(watch->known_objects, object);
+		free(object);
+	}
+	HASH_ITER(hh, watch->known_processes, process, next_process) {
+		HASH_DEL(watch->known_processes, process);
+		free(process);
+	}
+	tables__free(watch->tables);
+	probe__free(watch->probe);
+	objects__free(watch->objects);
+	free(watch);
+}
