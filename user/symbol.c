@@ -13,6 +13,7 @@
 #include "debuginfo.h"
 #include "demangle.h"
 #include "dwarf_index.h"
+#include "minidebug.h"
 #include "string_pool.h"
 #include "symtab.h"
 
@@ -35,7 +36,8 @@ struct answer {
 struct source {
 	const struct object *object;
 	UT_hash_handle hh;
-	Elf *elf;
+	Elf *elf, *mini; /* mini: in mini_image, when there is no fuller table */
+	void *mini_image;
 	struct debuginfo *debuginfo;
 	struct dwarf_index *dwarf;
 	struct symtab *symtab;
@@ -76,6 +78,8 @@ static void source__free(struct source *source)
 	symtab__free(source->symtab);
 	dwarf_index__free(source->dwarf);
 	debuginfo__free(source->debuginfo);
+	elf_end(source->mini);
+	free(source->mini_image);
 	elf_end(source->elf);
 	free(source);
 }
@@ -123,14 +127,17 @@ static bool source__address(const struct source *source, uint64_t offset, uint64
 	return false;
 }
 
-/* The full table, wherever it is. */
+/* The full table, wherever it is; without one, the small one that some distributions leave. */
 static int source__add_symbols(struct source *source)
 {
 	int added = symtab__add(source->symtab, source->elf, SHT_SYMTAB);
 
 	if (!added && source->debuginfo)
 		added = symtab__add(source->symtab, debuginfo__elf(source->debuginfo), SHT_SYMTAB);
-	return added;
+	if (added)
+		return added;
+	source->mini = minidebug__open(source->elf, &source->mini_image);
+	return source->mini ? symtab__add(source->symtab, source->mini, SHT_SYMTAB) : 0;
 }
 
 static int source__read_symtab(struct source *source)
