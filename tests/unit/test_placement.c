@@ -11,20 +11,7 @@
 #include "user/elf_code.h"
 #include "user/placement.h"
 
-enum {
-	BASE = 0x401000,
-	RAX = 0,
-	RCX,
-	RDX,
-	RBX,
-	RSP,
-	RBP,
-	RSI,
-	RDI,
-	R8,
-	R12 = 12,
-	L = PLACEMENT_LOST
-};
+enum { BASE = 0x401000, RAX = 0, RSI = 6, RDI = 7, L = PLACEMENT_LOST };
 
 struct choice {
 	const char *name, *code; /* in hexadecimal */
@@ -56,7 +43,7 @@ static const struct choice choices[] = {
 	/* test rdi,rdi; je +5; push rbp; pop rbp; ret; ret */
 	{ "jcc ends the block", "4885ff 7403 55 5d c3 c3", 1, 0, 0, 0, 3, 0, 1, { RDI, RSI } },
 	{ "behind the null branch", "4885ff 7403 55 5d c3 c3", 1, 1, 0, 0, 5, 0, 1, { RDI, RSI } },
-	/* mov rbx,rdi between test and je leaves the flags alone; test rbx,rbx is the argument too */
+	/* push rbx; mov rbx,rdi; test rbx,rbx; je +2; push rbp: test of a copy */
 	{ "null test of a copy",
 	  "53 4889fb 4885db 7402 55 5d 5b c3", 1, 1, 0, 0, 9, 8, 1, { RDI, RSI } },
 	/* test rdi,rdi; cmp esi,1; je +2; push rbp: the je is not about null */
@@ -239,7 +226,7 @@ static void survives_any_bytes(void **state)
 	}
 }
 
-/* The functions of a small program, for placement__exits(). A stub's code is that of another function. */
+/* The functions of a small program. A stub's code is that of another function. */
 struct function {
 	uint64_t address, stub_of;
 	const char *code;
