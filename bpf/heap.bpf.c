@@ -99,18 +99,25 @@ static inline u64 argument(struct pt_regs *regs, u64 cookie, u32 n)
 
 /*
  * Is the remembered call of this thread still under way, now that another entry comes by at `slot`?
- * It is gone when the stack has been unwound past it (longjmp, a return that was never seen). An entry at
- * the very same slot is its tail call while the slot still holds the trampoline, else a new call.
+ * It is gone when the stack has been unwound past it (longjmp, a return that was never seen). An entry
+ * at the very same slot is its tail call while the slot still holds the trampoline, else a new call.
+ * Deeper down the stack tells: the old slot is a return address of the new call's walk, or only
+ * a word that nobody has overwritten yet.
  */
-static inline bool thread__is_nested(const struct thread *thread, u64 slot)
+static __noinline bool thread__is_nested(const struct thread *thread, struct book *book, u64 slot,
+					 u64 rbp)
 {
+	bool armed;
 	u64 word;
 
-	if (slot > thread->slot || thread->slot - slot > NEST_BYTES)
+	if (!thread || slot > thread->slot || thread->slot - slot > NEST_BYTES)
 		return false;
-	if (thread->cookie & COOKIE_NO_RETURN)
-		return slot < thread->slot;
-	return user__read(thread->slot, &word) && word == trampoline__address();
+	armed = !(thread->cookie & COOKIE_NO_RETURN);
+	if (armed && (!user__read(thread->slot, &word) || word != trampoline__address()))
+		return false;
+	if (slot == thread->slot)
+		return armed;
+	return stack__leads_to(thread->book, book, slot, rbp, thread->slot);
 }
 
 /* The remembered call never came back, so what it took off the books is where it was. */
@@ -149,6 +156,15 @@ static inline void unmap__enter(struct thread *thread, struct book *book, u64 ad
 	event__send(&event);
 }
 
+/* An overflow stays one: the call will fail, and is no request for 0 bytes. */
+static inline u64 product(u64 number, u64 size)
+{
+	u64 most = size ? ~0ULL / size : ~0ULL;
+
+	asm volatile("" : "+r"(most)); /* else clang wants a 128-bit product */
+	return number > most ? ~0ULL : number * size;
+}
+
 /* Remembers what will be needed when the call returns. */
 static inline void thread__remember(struct thread *thread, struct pt_regs *regs, u64 cookie)
 {
@@ -161,14 +177,14 @@ static inline void thread__remember(struct thread *thread, struct pt_regs *regs,
 		thread->size = argument(regs, cookie, 0);
 		break;
 	case ENTRY_CALLOC:
-		thread->size = argument(regs, cookie, 0) * argument(regs, cookie, 1);
+		thread->size = product(argument(regs, cookie, 0), argument(regs, cookie, 1));
 		break;
 	case ENTRY_REALLOC:
 	case ENTRY_REALLOCARRAY:
 		thread->pointer = argument(regs, cookie, 0);
 		thread->size = argument(regs, cookie, 1);
 		if (kind == ENTRY_REALLOCARRAY)
-			thread->size *= argument(regs, cookie, 2);
+			thread->size = product(thread->size, argument(regs, cookie, 2));
 		if (thread->pointer)
 			thread->has_block = block__take(thread->book, thread->pointer, &thread->block);
 		break;
@@ -205,7 +221,7 @@ static __noinline bool call__enter(struct pt_regs *regs, u64 cookie)
 	if (!thread)
 		return false;
 	if (thread->kind) {
-		if (thread__is_nested(thread, slot))
+		if (thread__is_nested(thread, book, slot, regs->bp))
 			return false;
 		thread__abandon(thread);
 	}

@@ -79,13 +79,15 @@ enum frame_tag {
 	FRAME_TAG_RETURN,  /* object in bits 40-59, file offset of a return address in bits 0-39 */
 	FRAME_TAG_EXACT,   /* the same, of an instruction that was interrupted (signal frames) */
 	FRAME_TAG_ADDRESS, /* a return address in bits 0-47: code without a file, of one process */
-	FRAME_TAG_CODE,    /* a CPython code object's address in bits 0-47; FRAME_TAG_INSTRUCTION follows */
-	FRAME_TAG_INSTRUCTION, /* byte offset of the instruction in the code object's bytecode, bits 0-39 */
+	FRAME_TAG_CODE,    /* a CPython code object's address in bits 0-47, in bits 48-59 the low bits of
+			    * its co_firstlineno, which tell it from a later object at that address */
+	FRAME_TAG_INSTRUCTION, /* follows the code: byte offset of its instruction, bits 0-39 */
 };
 #define FRAME_TAG(frame) ((frame) >> 60)
 #define FRAME_OBJECT(frame) ((frame) >> 40 & 0xfffff)
 #define FRAME_OFFSET(frame) ((frame) & 0xffffffffffULL)
 #define FRAME_ADDRESS(frame) ((frame) & 0xffffffffffffULL)
+#define FRAME_FIRST_LINE(frame) ((frame) >> 48 & 0xfff)
 #define MEMWATCH_MAX_OBJECTS 0x100000
 
 #define MEMWATCH_MAX_FRAMES 127 /* the kernel's own PERF_MAX_STACK_DEPTH, and bcc's */
@@ -171,6 +173,34 @@ struct site_key {
 	__u32 zero;
 };
 MEMWATCH_ASSERT_SIZE(struct site_key, 16);
+
+/*
+ * How the frames of a process's CPython interpreter are found; per book. Offsets are in bytes.
+ * Sources: FACTS.md "CPython"; CPython's Include/internal/pycore_frame.h, Include/cpython/code.h.
+ */
+enum python_layout {
+	PYTHON_FRAME_OBJECTS, /* to 3.10: PyFrameObject; one frame for one call of the evaluator */
+	PYTHON_ENTRY_FLAG,    /* 3.11: the frame with is_entry set is the last of its evaluator call */
+	PYTHON_SHIM,          /* 3.12+: a shim frame, owned by the C stack, follows the last one */
+};
+
+struct python_record {
+	__u64 tss_key;       /* address of the int that is the thread state's pthread key */
+	__u64 evaluator[2][2]; /* _PyEval_EvalFrameDefault and its .cold part: [start, end); 0, 0: none */
+	__u32 layout;        /* enum python_layout */
+	__u32 tss_data;      /* from the thread's fsbase to the first pthread key's data pointer: 0x310 + 8 (glibc) */
+	__u16 tstate_frame;  /* PyThreadState -> frame; or -> cframe when cframe_frame is not 0xffff */
+	__u16 cframe_frame;  /* _PyCFrame -> current_frame; 0xffff: there is no cframe */
+	__u16 frame_back, frame_code, frame_instruction; /* previous, code, lasti or prev_instr */
+	__u16 frame_marker;  /* is_entry or owner, a byte; unused with PYTHON_FRAME_OBJECTS */
+	__u16 marker_value;  /* is_entry: 1; owner: at least this much is a shim */
+	__u16 code_pointer_mask; /* low bits to clear from frame_code (3.14: tagged); else 0 */
+	__u16 code_first_line;
+	__u16 code_bytecode; /* co_code_adaptive, where prev_instr points into; 0: instruction is a lasti */
+	__u16 instruction_scale; /* bytes a unit of lasti: 1 to 3.9, 2 in 3.10 */
+	__u16 zero;
+};
+MEMWATCH_ASSERT_SIZE(struct python_record, 72);
 
 enum event_type {
 	EVENT_BOOK,     /* a book was opened for tgid */

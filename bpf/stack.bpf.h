@@ -305,6 +305,46 @@ static __noinline u64 stack__walk(struct walk *walk, u32 id, struct book *book)
 	return stack__intern(walk);
 }
 
+struct reach {
+	struct walk *walk;
+	u64 slot;
+	bool reached;
+};
+
+static long walk__reach(u32 unused, struct reach *reach)
+{
+	struct walk *walk = reach->walk;
+	struct mapping_record *mapping = mapping__at(walk, walk->pc - !walk->exact);
+	u64 offset;
+
+	if (!mapping) {
+		reach->reached = true; /* nothing tells: the word in the slot has to do */
+		return 1;
+	}
+	offset = walk->pc - mapping->start + mapping->offset;
+	if (step__native(walk, mapping->object, offset - !walk->exact) == STEP_BROKEN) {
+		reach->reached = true;
+		return 1;
+	}
+	reach->reached = walk->sp - 8 == reach->slot;
+	return walk->sp - 8 >= reach->slot;
+}
+
+/* Whether the call whose return address is in `slot` was made, however indirectly, by the one of `upper`. */
+static __noinline bool stack__leads_to(u32 id, struct book *book, u64 slot, u64 rbp, u64 upper)
+{
+	struct scratch *scratch = bpf_task_storage_get(&scratches, bpf_get_current_task_btf(), NULL, 0);
+	struct reach reach = { .slot = upper };
+	u64 pc;
+
+	if (!book || !scratch || !user__read(slot, &pc))
+		return true;
+	reach.walk = &scratch->walk;
+	walk__start(&scratch->walk, id, book, slot, pc, rbp);
+	bpf_loop(MEMWATCH_MAX_FRAMES, walk__reach, &reach, 0);
+	return reach.reached;
+}
+
 /* The id of the stack above the call whose return address is in `slot`; 0 when it was lost. */
 static __noinline u64 stack__capture(u32 id, struct book *book, u64 slot, u64 rbp)
 {
