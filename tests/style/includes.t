@@ -35,8 +35,8 @@ expect "downward is right" "" \
 	'user/object.c="../bpf/memwatch.h"' 'bpf/memwatch.h=<linux/types.h>'
 expect "upward is found" "user/units.c:1: includes user/view.h, which is above it" \
 	'user/units.c="view.h"' 'user/view.h=<stdio.h>'
-expect "a cycle is found" "cycle: user/allocator -> user/placement -> user/allocator" \
-	'user/allocator.h="placement.h"' 'user/placement.c="allocator.h"' 'user/placement.h=<stdint.h>'
+expect "a cycle is found" "cycle: user/attach -> user/trial -> user/attach" \
+	'user/attach.h="trial.h"' 'user/trial.c="attach.h"' 'user/trial.h=<stdint.h>'
 expect "the skeleton is probe.c's" "user/attach.c:1: only ^user/probe\\.c\$ may include heap.skel.h" \
 	'user/attach.c="heap.skel.h"' 'user/probe.c="heap.skel.h"'
 expect "views know no /proc" "user/view_text.c:1: user/view is pure and may not include user/process.h" \

@@ -23,7 +23,7 @@ report "${PIPESTATUS[0]}" "the tree is in house style"
 mkdir "$tree/user"
 printf '%s\n' '/* SPDX-License-Identifier: GPL-2.0-or-later */' 'int f(void)' '{' '    return 0;' '}' \
 	>"$tree/user/a.c"
-found "code should be clang-formatted"
+found "user/a.c:4: clang-format"
 report $? "an indent of spaces is found"
 
 printf '\tint i; /* %0100d */\n' 0 >>"$tree/user/a.c"
