@@ -5,8 +5,8 @@
 #include "cfi.h"
 
 enum {
-	REMEMBERED = 16,     /* DW_CFA_remember_state nests; compilers go one deep */
-	BUDGET_FACTOR = 32,  /* two reads of a short CIE for each short FDE need about three */
+	REMEMBERED = 16,    /* DW_CFA_remember_state nests; compilers go one deep */
+	BUDGET_FACTOR = 32, /* two reads of a short CIE for each short FDE need about three */
 	ENCODING_SIZE = 0x0f,
 	ENCODING_BASE = 0xf0,
 };
@@ -130,7 +130,10 @@ static uint64_t cursor__encoded(struct cursor *cursor, const struct cfi *cfi, ui
 	return 0;
 }
 
-/* The extent of the entry at `position`: its body after the length. False when it leaves the section. */
+/*
+ * The extent of the entry at `position`: its body after the length. False when it leaves the
+ * section.
+ */
 static bool entry__body(const struct cfi *cfi, size_t position, struct cursor *body, bool *wide)
 {
 	const uint8_t *bytes = cfi->section.bytes;
@@ -160,7 +163,10 @@ static bool entry__is_cie(const struct cfi *cfi, struct cursor *body, bool wide,
 	return id == (wide ? ~0ULL : 0xffffffff);
 }
 
-/* The augmentation's letters and their data. What stands after an unknown letter is skipped by its length. */
+/*
+ * The augmentation's letters and their data. What stands after an unknown letter is skipped by its
+ * length.
+ */
 static bool cie__augmentation(struct cfi_cie *cie, const char *letters, struct cursor *body)
 {
 	struct cursor data;
@@ -224,7 +230,8 @@ struct run {
 };
 
 /* Where the rule of a register is kept; `scratch` for those that nobody asks for. */
-static struct cfi_rule *run__rule(struct cfi_rules *rules, uint64_t number, struct cfi_rule *scratch)
+static struct cfi_rule *run__rule(struct cfi_rules *rules, uint64_t number,
+				  struct cfi_rule *scratch)
 {
 	switch (number) {
 	case CFI_RBP:
@@ -261,19 +268,24 @@ static void run__set_register(struct run *run, uint8_t op, uint64_t number)
 	switch (op) {
 	case DW_CFA_offset:
 	case DW_CFA_offset_extended:
-		*rule = (struct cfi_rule){ .kind = CFI_OFFSET, .offset = run__scaled(run, cursor__uleb(code)) };
+		*rule = (struct cfi_rule){ .kind = CFI_OFFSET,
+					   .offset = run__scaled(run, cursor__uleb(code)) };
 		break;
 	case DW_CFA_offset_extended_sf:
-		*rule = (struct cfi_rule){ .kind = CFI_OFFSET, .offset = run__scaled(run, cursor__sleb(code)) };
+		*rule = (struct cfi_rule){ .kind = CFI_OFFSET,
+					   .offset = run__scaled(run, cursor__sleb(code)) };
 		break;
 	case DW_CFA_GNU_negative_offset_extended:
-		*rule = (struct cfi_rule){ .kind = CFI_OFFSET, .offset = run__scaled(run, -cursor__uleb(code)) };
+		*rule = (struct cfi_rule){ .kind = CFI_OFFSET,
+					   .offset = run__scaled(run, -cursor__uleb(code)) };
 		break;
 	case DW_CFA_val_offset:
-		*rule = (struct cfi_rule){ .kind = CFI_VAL_OFFSET, .offset = run__scaled(run, cursor__uleb(code)) };
+		*rule = (struct cfi_rule){ .kind = CFI_VAL_OFFSET,
+					   .offset = run__scaled(run, cursor__uleb(code)) };
 		break;
 	case DW_CFA_val_offset_sf:
-		*rule = (struct cfi_rule){ .kind = CFI_VAL_OFFSET, .offset = run__scaled(run, cursor__sleb(code)) };
+		*rule = (struct cfi_rule){ .kind = CFI_VAL_OFFSET,
+					   .offset = run__scaled(run, cursor__sleb(code)) };
 		break;
 	case DW_CFA_restore:
 	case DW_CFA_restore_extended:
@@ -307,8 +319,8 @@ static bool run__set_cfa(struct run *run, uint8_t op)
 	case DW_CFA_def_cfa:
 	case DW_CFA_def_cfa_sf:
 		*cfa = (struct cfi_rule){ .kind = CFI_REGISTER, .number = cursor__uleb(code) };
-		cfa->offset = op == DW_CFA_def_cfa ? (int64_t)cursor__uleb(code) :
-						     run__scaled(run, cursor__sleb(code));
+		cfa->offset = op == DW_CFA_def_cfa ? (int64_t)cursor__uleb(code)
+						   : run__scaled(run, cursor__sleb(code));
 		return true;
 	case DW_CFA_def_cfa_register:
 		code->bad |= cfa->kind != CFI_REGISTER;
@@ -317,8 +329,8 @@ static bool run__set_cfa(struct run *run, uint8_t op)
 	case DW_CFA_def_cfa_offset:
 	case DW_CFA_def_cfa_offset_sf:
 		code->bad |= cfa->kind != CFI_REGISTER;
-		cfa->offset = op == DW_CFA_def_cfa_offset ? (int64_t)cursor__uleb(code) :
-							    run__scaled(run, cursor__sleb(code));
+		cfa->offset = op == DW_CFA_def_cfa_offset ? (int64_t)cursor__uleb(code)
+							  : run__scaled(run, cursor__sleb(code));
 		return true;
 	case DW_CFA_def_cfa_expression:
 		*cfa = cursor__expression(code, CFI_EXPRESSION);

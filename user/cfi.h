@@ -68,11 +68,15 @@ struct cfi {
 };
 
 void cfi__init(struct cfi *cfi, const struct cfi_section *section);
-/* The next FDE at or after `*position` (0 at first), which moves on. False at the end. What cannot be read is passed over. */
+/*
+ * The next FDE at or after `*position` (0 at first), which moves on. False at the end. What cannot
+ * be read is passed over.
+ */
 bool cfi__next(struct cfi *cfi, size_t *position, struct cfi_fde *fde);
 
 /* Called with rising addresses, all in [fde->start, fde->end), the first being fde->start. */
-typedef int (*cfi_emit)(void *context, uint64_t address, const struct cfi_rules *rules, bool signal);
+typedef int (*cfi_emit)(void *context, uint64_t address, const struct cfi_rules *rules,
+			bool signal);
 /* Runs the FDE; returns 0, or the first thing but 0 that `emit` returned. */
 int cfi__run(struct cfi *cfi, const struct cfi_fde *fde, cfi_emit emit, void *context);
 

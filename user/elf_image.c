@@ -11,21 +11,21 @@
 #include "elf_image.h"
 
 enum {
-	SEGMENTS_MAX = 1024,         /* program headers looked at */
-	SECTION_MAX = 512 << 20,     /* bytes; a 1 GB binary's .eh_frame is about 100 MB */
-	EH_FRAME_HDR_SIZE = 12,      /* what is read of it: four bytes and the pointer */
+	SEGMENTS_MAX = 1024,     /* program headers looked at */
+	SECTION_MAX = 512 << 20, /* bytes; a 1 GB binary's .eh_frame is about 100 MB */
+	EH_FRAME_HDR_SIZE = 12,  /* what is read of it: four bytes and the pointer */
 };
 
 struct elf_image {
 	int fd;
 	Elf *elf;
-	uint64_t size;               /* of the file */
+	uint64_t size;                /* of the file */
 	struct elf_segment *segments; /* executable */
 	size_t count;
-	struct elf_segment *loads;   /* all PT_LOAD */
+	struct elf_segment *loads; /* all PT_LOAD */
 	size_t load_count;
-	uint64_t eh_frame_hdr;       /* virtual address; 0: none */
-	void *eh_frame;              /* read by elf_image__eh_frame */
+	uint64_t eh_frame_hdr; /* virtual address; 0: none */
+	void *eh_frame;        /* read by elf_image__eh_frame */
 };
 
 ssize_t elf_image__read(const struct elf_image *image, void *buffer, size_t size, uint64_t offset)
@@ -33,7 +33,8 @@ ssize_t elf_image__read(const struct elf_image *image, void *buffer, size_t size
 	size_t done = 0;
 
 	while (done < size && offset + done < image->size) {
-		ssize_t n = pread(image->fd, (char *)buffer + done, size - done, (off_t)(offset + done));
+		ssize_t n = pread(image->fd, (char *)buffer + done, size - done,
+				  (off_t)(offset + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -125,7 +126,8 @@ static int image__identify(struct elf_image *image)
 	image->size = (uint64_t)status.st_size;
 	if (elf_version(EV_CURRENT) == EV_NONE)
 		return -ENOTSUP;
-	image->elf = elf_begin(image->fd, ELF_C_READ, NULL); /* reads, where ELF_C_READ_MMAP would map */
+	image->elf =
+		elf_begin(image->fd, ELF_C_READ, NULL); /* reads, where ELF_C_READ_MMAP would map */
 	if (!image->elf || elf_kind(image->elf) != ELF_K_ELF || !gelf_getehdr(image->elf, &header))
 		return -ENOEXEC;
 	if (header.e_machine != EM_X86_64 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
@@ -215,7 +217,8 @@ int elf_image__section(struct elf_image *image, const char *name, struct elf_byt
 	err = section__inflate(section, &header);
 	if (err)
 		return err;
-	data = header.sh_flags & SHF_COMPRESSED ? elf_getdata(section, NULL) : elf_rawdata(section, NULL);
+	data = header.sh_flags & SHF_COMPRESSED ? elf_getdata(section, NULL)
+						: elf_rawdata(section, NULL);
 	if (!data)
 		return -ENOEXEC;
 	if (!data->d_buf || !data->d_size)
@@ -242,8 +245,8 @@ static uint64_t image__eh_frame_address(const struct elf_image *image)
 
 	if (!image->eh_frame_hdr || !load)
 		return 0;
-	if (elf_image__read(image, bytes, sizeof(bytes), load->offset + image->eh_frame_hdr - load->address) !=
-	    sizeof(bytes))
+	if (elf_image__read(image, bytes, sizeof(bytes),
+			    load->offset + image->eh_frame_hdr - load->address) != sizeof(bytes))
 		return 0;
 	if (bytes[0] != 1 || bytes[1] != (DW_EH_PE_pcrel | DW_EH_PE_sdata4))
 		return 0;

@@ -2,15 +2,15 @@
 #ifndef MEMWATCH_ELF_IMAGE_H
 #define MEMWATCH_ELF_IMAGE_H
 /*
- * The loadable shape of an x86-64 ELF file, and bytes of it by section name or by address. Nothing in
- * the file is believed: every extent is checked against the file's size. The file is read, never
- * mapped, so one that shrinks meanwhile is a short read and no SIGBUS.
+ * The loadable shape of an x86-64 ELF file, and bytes of it by section name or by address. Nothing
+ * in the file is believed: every extent is checked against the file's size. The file is read,
+ * never mapped, so one that shrinks meanwhile is a short read and no SIGBUS.
  */
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-struct elf_segment { /* executable, PT_LOAD */
+struct elf_segment {           /* executable, PT_LOAD */
 	uint64_t offset, size; /* in the file, bytes */
 	uint64_t address;      /* virtual, of the first byte */
 };
@@ -23,15 +23,24 @@ struct elf_bytes {
 	uint64_t address;
 };
 
-/* 0; -ENOEXEC when it is no ELF file of this machine; else -errno. `fd` stays the caller's and open. */
+/*
+ * 0; -ENOEXEC when it is no ELF file of this machine; else -errno. `fd` stays the caller's and
+ * open.
+ */
 int elf_image__open(int fd, struct elf_image **image);
 void elf_image__close(struct elf_image *image);
 
 /* The executable segments by file offset; they do not overlap there. */
 const struct elf_segment *elf_image__segments(const struct elf_image *image, size_t *count);
-/* A section's bytes, inflated; 0, -ENODATA when there is none with this name and bytes, or -ENOEXEC. */
+/*
+ * A section's bytes, inflated; 0, -ENODATA when there is none with this name and bytes, or
+ * -ENOEXEC.
+ */
 int elf_image__section(struct elf_image *image, const char *name, struct elf_bytes *bytes);
-/* .eh_frame by PT_GNU_EH_FRAME, for files without sections: from its start up to its segment's end. As above. */
+/*
+ * .eh_frame by PT_GNU_EH_FRAME, for files without sections: from its start up to its segment's
+ * end. As above.
+ */
 int elf_image__eh_frame(struct elf_image *image, struct elf_bytes *bytes);
 /* Up to `size` bytes at `offset` of the file; how many, or -errno. */
 ssize_t elf_image__read(const struct elf_image *image, void *buffer, size_t size, uint64_t offset);

@@ -6,7 +6,10 @@
 
 enum { UNIT = 8, ADDEND_MAX = 15, FAR_MAX = 0xfffff };
 
-/* An expression of the only form that compilers and hand-written assembly use: *(reg + offset) + addend. */
+/*
+ * An expression of the only form that compilers and hand-written assembly use: *(reg + offset) +
+ * addend.
+ */
 struct sum {
 	uint64_t number;
 	int64_t offset;
@@ -116,7 +119,8 @@ static bool rules__usual(const struct cfi_rules *rules)
 {
 	const struct cfi_rule *rip = &rules->rip, *rsp = &rules->rsp;
 
-	return (rip->kind == CFI_UNSPECIFIED || (rip->kind == CFI_OFFSET && rip->offset == -UNIT)) &&
+	return (rip->kind == CFI_UNSPECIFIED ||
+		(rip->kind == CFI_OFFSET && rip->offset == -UNIT)) &&
 	       (rsp->kind == CFI_UNSPECIFIED || (rsp->kind == CFI_VAL_OFFSET && rsp->offset == 0));
 }
 

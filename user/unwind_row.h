@@ -13,7 +13,8 @@ struct unwind_row unwind_row__of_rules(const struct cfi_rules *rules, bool signa
 /* The same rule, wherever it holds. */
 static inline bool unwind_row__same(const struct unwind_row *a, const struct unwind_row *b)
 {
-	return a->cfa_rule == b->cfa_rule && a->rbp_rule == b->rbp_rule && a->cfa == b->cfa && a->rbp == b->rbp;
+	return a->cfa_rule == b->cfa_rule && a->rbp_rule == b->rbp_rule && a->cfa == b->cfa &&
+	       a->rbp == b->rbp;
 }
 
 #endif

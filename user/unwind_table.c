@@ -11,24 +11,27 @@
 
 enum {
 	PAGE_SHIFT = 16,
-	PAGES_MAX = 65536,         /* 4 GiB of code */
-	ROWS_MAX = 16 << 20,       /* 128 MB */
-	CLAIMS_MAX = 8 << 20,       /* FDEs */
+	PAGES_MAX = 65536,    /* 4 GiB of code */
+	ROWS_MAX = 16 << 20,  /* 128 MB */
+	CLAIMS_MAX = 8 << 20, /* FDEs */
 	SCAN_CHUNK = 256 << 10,
 };
 
 static const uint64_t OFFSET_MAX = 1ULL << (32 + PAGE_SHIFT);
 
-/* mov $15,%rax; syscall: rt_sigreturn, which never comes back, so that it is nothing but a signal's frame. */
+/*
+ * mov $15,%rax; syscall: rt_sigreturn, which never comes back, so that it is nothing but a
+ * signal's frame.
+ */
 static const uint8_t RESTORER[] = { 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05 };
 
 enum source { SOURCE_EH_FRAME, SOURCE_DEBUG_FRAME, SOURCE_RESTORER, SOURCES = SOURCE_RESTORER };
 
 /* Code that something describes. Where two overlap the first has it. */
 struct claim {
-	uint64_t start, end;        /* file offsets */
-	uint64_t address;           /* virtual, of `start` */
-	uint64_t fde_end;           /* virtual */
+	uint64_t start, end; /* file offsets */
+	uint64_t address;    /* virtual, of `start` */
+	uint64_t fde_end;    /* virtual */
 	enum source source;
 	uint32_t cie, position, limit; /* of its struct cfi_fde */
 };
@@ -42,9 +45,9 @@ struct claims {
 struct builder {
 	struct unwind_table *table;
 	size_t row_capacity, page_capacity;
-	uint64_t next_page;         /* the lowest that has not begun */
-	uint64_t floor;             /* file offset up to which a claim has spoken */
-	struct unwind_row current;  /* what holds at the end of what was put */
+	uint64_t next_page;        /* the lowest that has not begun */
+	uint64_t floor;            /* file offset up to which a claim has spoken */
+	struct unwind_row current; /* what holds at the end of what was put */
 	const struct claim *claim;
 };
 
@@ -69,7 +72,8 @@ static int room(void **items, size_t *capacity, size_t count, size_t max, size_t
 static int builder__append_row(struct builder *builder, struct unwind_row row, uint16_t low)
 {
 	struct unwind_table *table = builder->table;
-	int err = room((void **)&table->rows, &builder->row_capacity, table->row_count, ROWS_MAX, sizeof(row));
+	int err = room((void **)&table->rows, &builder->row_capacity, table->row_count, ROWS_MAX,
+		       sizeof(row));
 
 	if (err)
 		return err;
@@ -83,7 +87,8 @@ static int builder__begin_page(struct builder *builder, uint64_t number)
 {
 	struct unwind_table *table = builder->table;
 	struct unwind_page page = { .page = (uint32_t)number, .first = (uint32_t)table->row_count };
-	int err = room((void **)&table->pages, &builder->page_capacity, table->page_count, PAGES_MAX, sizeof(page));
+	int err = room((void **)&table->pages, &builder->page_capacity, table->page_count,
+		       PAGES_MAX, sizeof(page));
 
 	if (err)
 		return err;
@@ -115,7 +120,8 @@ static int builder__put(struct builder *builder, uint64_t offset, struct unwind_
 	return builder__append_row(builder, row, low);
 }
 
-static int builder__emit(void *context, uint64_t address, const struct cfi_rules *rules, bool signal)
+static int builder__emit(void *context, uint64_t address, const struct cfi_rules *rules,
+			 bool signal)
 {
 	struct builder *builder = context;
 	uint64_t offset = builder->claim->start + (address - builder->claim->address);
@@ -126,18 +132,22 @@ static int builder__emit(void *context, uint64_t address, const struct cfi_rules
 			    unwind_row__of_rules(rules, signal));
 }
 
-static int builder__add_claim(struct builder *builder, struct cfi *sources, const struct claim *claim)
+static int builder__add_claim(struct builder *builder, struct cfi *sources,
+			      const struct claim *claim)
 {
-	const struct cfi_fde fde = { claim->address, claim->fde_end, claim->cie, claim->position, claim->limit };
+	const struct cfi_fde fde = { claim->address, claim->fde_end, claim->cie, claim->position,
+				     claim->limit };
 	int err = 0;
 
 	if (claim->end <= builder->floor)
 		return 0;
 	if (claim->start > builder->floor)
-		err = builder__put(builder, builder->floor, (struct unwind_row){ .cfa_rule = UNWIND_NONE });
+		err = builder__put(builder, builder->floor,
+				   (struct unwind_row){ .cfa_rule = UNWIND_NONE });
 	builder->claim = claim;
 	if (!err && claim->source == SOURCE_RESTORER)
-		err = builder__put(builder, claim->start < builder->floor ? builder->floor : claim->start,
+		err = builder__put(builder,
+				   claim->start < builder->floor ? builder->floor : claim->start,
 				   (struct unwind_row){ .cfa_rule = UNWIND_SIGNAL });
 	else if (!err)
 		err = cfi__run(&sources[claim->source], &fde, builder__emit, builder);
@@ -172,14 +182,16 @@ static int builder__end_segment(struct builder *builder, const struct elf_segmen
 
 static int claims__add(struct claims *claims, const struct claim *claim)
 {
-	int err = room((void **)&claims->items, &claims->capacity, claims->count, CLAIMS_MAX, sizeof(*claim));
+	int err = room((void **)&claims->items, &claims->capacity, claims->count, CLAIMS_MAX,
+		       sizeof(*claim));
 
 	if (!err)
 		claims->items[claims->count++] = *claim;
 	return err;
 }
 
-static const struct elf_segment *segment__of(const struct elf_segment *segments, size_t count, uint64_t address)
+static const struct elf_segment *segment__of(const struct elf_segment *segments, size_t count,
+					     uint64_t address)
 {
 	for (size_t i = 0; i < count; i++)
 		if (address - segments[i].address < segments[i].size)
@@ -188,14 +200,18 @@ static const struct elf_segment *segment__of(const struct elf_segment *segments,
 }
 
 /* An FDE at address 0 is of a function that the linker threw away. */
-static int claims__add_fde(struct claims *claims, const struct elf_image *image, const struct cfi_fde *fde,
-			  enum source source)
+static int claims__add_fde(struct claims *claims, const struct elf_image *image,
+			   const struct cfi_fde *fde, enum source source)
 {
 	size_t count;
 	const struct elf_segment *segments = elf_image__segments(image, &count);
 	const struct elf_segment *segment = segment__of(segments, count, fde->start);
-	struct claim claim = { .address = fde->start, .fde_end = fde->end, .source = source,
-			     .cie = fde->cie, .position = fde->position, .limit = fde->limit };
+	struct claim claim = { .address = fde->start,
+			       .fde_end = fde->end,
+			       .source = source,
+			       .cie = fde->cie,
+			       .position = fde->position,
+			       .limit = fde->limit };
 	uint64_t size;
 
 	if (!segment || !fde->start)
@@ -208,8 +224,8 @@ static int claims__add_fde(struct claims *claims, const struct elf_image *image,
 	return claims__add(claims, &claim);
 }
 
-static int claims__add_section(struct claims *claims, const struct elf_image *image, struct cfi *cfi,
-			      enum source source)
+static int claims__add_section(struct claims *claims, const struct elf_image *image,
+			       struct cfi *cfi, enum source source)
 {
 	struct cfi_fde fde;
 	size_t position = 0;
@@ -232,7 +248,8 @@ static int claims__read_eh_frame(struct claims *claims, struct elf_image *image,
 	}
 	if (err)
 		return err == -ENODATA ? 0 : err;
-	cfi__init(cfi, &(struct cfi_section){ bytes.bytes, bytes.size, bytes.address, false, !whole });
+	cfi__init(cfi,
+		  &(struct cfi_section){ bytes.bytes, bytes.size, bytes.address, false, !whole });
 	return claims__add_section(claims, image, cfi, SOURCE_EH_FRAME);
 }
 
@@ -243,7 +260,8 @@ static int claims__read_debug_frame(struct claims *claims, struct elf_image *ima
 
 	if (err)
 		return err == -ENODATA ? 0 : err;
-	cfi__init(cfi, &(struct cfi_section){ bytes.bytes, bytes.size, bytes.address, true, false });
+	cfi__init(cfi,
+		  &(struct cfi_section){ bytes.bytes, bytes.size, bytes.address, true, false });
 	return claims__add_section(claims, image, cfi, SOURCE_DEBUG_FRAME);
 }
 
@@ -251,15 +269,17 @@ static int claims__read_debug_frame(struct claims *claims, struct elf_image *ima
  * Restorers that no FDE describes (musl's). The return address that the kernel pushes is the
  * restorer's first byte, and a walk may look it up as it is or one less: the claim has both.
  */
-static int claims__scan_chunk(struct claims *claims, const uint8_t *chunk, size_t size, uint64_t offset)
+static int claims__scan_chunk(struct claims *claims, const uint8_t *chunk, size_t size,
+			      uint64_t offset)
 {
 	const uint8_t *at = chunk, *end = chunk + size;
 	int err = 0;
 
 	while (!err && (at = memmem(at, (size_t)(end - at), RESTORER, sizeof(RESTORER)))) {
 		uint64_t start = offset + (uint64_t)(at - chunk);
-		struct claim claim = { .start = start ? start - 1 : 0, .end = start + sizeof(RESTORER),
-				     .source = SOURCE_RESTORER };
+		struct claim claim = { .start = start ? start - 1 : 0,
+				       .end = start + sizeof(RESTORER),
+				       .source = SOURCE_RESTORER };
 
 		err = claims__add(claims, &claim);
 		at += sizeof(RESTORER);
@@ -268,7 +288,7 @@ static int claims__scan_chunk(struct claims *claims, const uint8_t *chunk, size_
 }
 
 static int claims__scan_segment(struct claims *claims, const struct elf_image *image,
-			       const struct elf_segment *segment, uint8_t *chunk)
+				const struct elf_segment *segment, uint8_t *chunk)
 {
 	uint64_t offset = segment->offset, end = offset + segment->size;
 
@@ -324,8 +344,9 @@ static void claims__sort(struct claims *claims)
 }
 
 /* The segment's share of the claims, from `*next` on. */
-static int builder__add_segment(struct builder *builder, struct cfi *sources, const struct claims *claims,
-				size_t *next, const struct elf_segment *segment)
+static int builder__add_segment(struct builder *builder, struct cfi *sources,
+				const struct claims *claims, size_t *next,
+				const struct elf_segment *segment)
 {
 	uint64_t end = segment->offset + segment->size;
 	int err = builder__begin_segment(builder, segment);
@@ -339,8 +360,8 @@ static int builder__add_segment(struct builder *builder, struct cfi *sources, co
 	return err ? err : builder__end_segment(builder, segment);
 }
 
-static int table__fill(struct unwind_table *table, const struct elf_image *image, struct cfi *sources,
-		       const struct claims *claims)
+static int table__fill(struct unwind_table *table, const struct elf_image *image,
+		       struct cfi *sources, const struct claims *claims)
 {
 	struct builder builder = { .table = table };
 	size_t count, next = 0;
@@ -447,7 +468,10 @@ const struct unwind_row *unwind_table__find(const struct unwind_table *table, ui
 
 	if (!page)
 		return NULL;
-	/* rows[first + low] is at or before the offset, rows[first + high] is after it or the page's end */
+	/*
+	 * rows[first + low] is at or before the offset, rows[first + high] is after it or the
+	 * page's end
+	 */
 	for (high = page->count; high - low > 1;) {
 		uint32_t middle = low + (high - low) / 2;
 

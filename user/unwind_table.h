@@ -12,9 +12,10 @@
 #include "../bpf/memwatch.h"
 
 /*
- * Rows cover the whole of every executable segment: what no FDE describes is a row of its own that says
- * so (UNWIND_NONE), unless it is a signal restorer (UNWIND_SIGNAL, from the byte before it on). Positions are file offsets: row i of page p holds for [p.page << 16 | row.low,
- * the next row's position). The first row of each page of 64 KiB has low = 0 and repeats what holds there,
+ * Rows cover the whole of every executable segment: what no FDE describes is a row of its own that
+ * says so (UNWIND_NONE), unless it is a signal restorer (UNWIND_SIGNAL, from the byte before it
+ * on). Positions are file offsets: row i of page p holds for [p.page << 16 | row.low, the next
+ * row's position). The first row of each page of 64 KiB has low = 0 and repeats what holds there,
  * so that one page's rows are enough for any pc in it; any other row differs from the one before.
  */
 struct unwind_page {
@@ -31,7 +32,9 @@ struct unwind_table {
 	size_t unsupported; /* rows whose rule we cannot express: UNWIND_UNSUPPORTED */
 };
 
-/* 0; -ENODATA when the file has no table at all; -ENOEXEC when it is no ELF file or a hostile one. */
+/*
+ * 0; -ENODATA when the file has no table at all; -ENOEXEC when it is no ELF file or a hostile one.
+ */
 int unwind_table__build(const struct object *object, struct unwind_table *table);
 /* The same of a descriptor, which stays the caller's and open. */
 int unwind_table__build_fd(int fd, struct unwind_table *table);

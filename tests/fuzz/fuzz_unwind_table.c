@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* libFuzzer: any bytes are an object. Nothing crashes, nothing hangs, and a table is a sound one. */
+/*
+ * libFuzzer: any bytes are an object. Nothing crashes, nothing hangs, and a table is a sound one.
+ */
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -19,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (unwind_table__broken(&table) || !table.page_count)
 			abort();
 		for (size_t i = 0; i < table.page_count; i++)
-			if (!unwind_table__find(&table, ((uint64_t)table.pages[i].page << 16) + 0x8123))
+			if (!unwind_table__find(&table,
+						((uint64_t)table.pages[i].page << 16) + 0x8123))
 				abort();
 		unwind_table__free(&table);
 	}

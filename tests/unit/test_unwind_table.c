@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Tables of compiled fixtures and of the system's own objects against libdw's reading of the same
- * files, at every address; rules that compilers seldom write against hand-assembled ones; and files that lie.
+ * files, at every address; rules that compilers seldom write against hand-assembled ones; and
+ * files that lie.
  */
 #include <dwarf.h>
 #include <elfutils/libdw.h>
@@ -36,19 +37,26 @@ static const char *const c_source =
 	"#include <alloca.h>\n"
 	"#include <stdlib.h>\n"
 	"extern void use(void *);\n"
-	"__attribute__((noinline)) void use(void *p) { __asm__ volatile(\"\" :: \"r\"(p) : \"memory\"); }\n"
+	"#define BARRIER(p) __asm__ volatile(\"\" :: \"r\"(p) : \"memory\")\n"
+	"#define ALIGNED __attribute__((aligned(64)))\n"
+	"__attribute__((noinline)) void use(void *p) { BARRIER(p); }\n"
 	"int leaf(int a) { return a * 3; }\n"
-	"int saved(int a, int b, int c) { int r = leaf(a); use(&r); r += b; use(&r); r ^= c; use(&r); return r; }\n"
+	"int saved(int a, int b, int c) { int r = leaf(a); use(&r); r += b; use(&r); r ^= c;\n"
+	"	use(&r); return r; }\n"
 	"int sized(int n) { char *p = alloca(n); use(p); return p[0]; }\n"
 	"int array(int n) { int v[n]; use(v); return v[n / 2]; }\n"
-	"int aligned(int n) { __attribute__((aligned(64))) char b[128]; use(b); return b[n]; }\n"
-	"int both(int n) { __attribute__((aligned(64))) char b[64]; char *p = alloca(n); use(b); use(p); return b[n]; }\n"
-	"int early(int n) { char b[40]; if (n > 3) return 1; use(b); if (n < -4) abort(); use(b + 1); return b[n]; }\n"
+	"int aligned(int n) { ALIGNED char b[128]; use(b); return b[n]; }\n"
+	"int both(int n) { ALIGNED char b[64]; char *p = alloca(n); use(b); use(p);\n"
+	"	return b[n]; }\n"
+	"int early(int n) { char b[40]; if (n > 3) return 1; use(b); if (n < -4) abort();\n"
+	"	use(b + 1); return b[n]; }\n"
 	"int huge(int n) { char b[100000]; use(b); return b[n]; }\n"
 	"int vast(int n) { char b[3000000]; use(b); return b[n]; }\n"
-	"int many(int a,int b,int c,int d,int e,int f,int g,int h) { int v[8]={a,b,c,d,e,f,g,h}; use(v); return v[a&7]; }\n"
-	"int main(int c, char **v) { (void)v; return saved(c, c, c) + sized(c) + array(c) + aligned(c) + both(c)\n"
-	" + early(c) + huge(c) + vast(c) + many(c, 2, 3, 4, 5, 6, 7, many(1, 2, 3, 4, 5, 6, 7, c)); }\n";
+	"int many(int a, int b, int c, int d, int e, int f, int g, int h) {\n"
+	"	int v[8] = {a, b, c, d, e, f, g, h}; use(v); return v[a & 7]; }\n"
+	"int main(int c, char **v) { (void)v; return saved(c, c, c) + sized(c) + array(c)\n"
+	"	+ aligned(c) + both(c) + early(c) + huge(c) + vast(c)\n"
+	"	+ many(c, 2, 3, 4, 5, 6, 7, many(1, 2, 3, 4, 5, 6, 7, c)); }\n";
 
 static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -73,6 +81,19 @@ static void write_file(const char *name, const char *text)
 	assert_non_null(file);
 	assert_true(fputs(text, file) >= 0);
 	assert_int_equal(fclose(file), 0);
+}
+
+/* NAME.s of `source` and the shared object NAME.so of it. */
+static void assemble(const char *name, const char *source)
+{
+	char file[64];
+
+	snprintf(file, sizeof(file), "%s.s", name);
+	write_file(file, source);
+	/* ld says of rules.s that it makes no .eh_frame_hdr: some of it is meant to be nonsense */
+	assert_int_equal(run("gcc -shared -nostdlib -o %s/%s.so %s/%s.s 2>/dev/null", directory,
+			     name, directory, name),
+			 0);
 }
 
 static void subject__open(struct subject *subject, const char *path)
@@ -128,7 +149,8 @@ static bool reference__sum(const Dwarf_Op *ops, size_t count, unsigned int *numb
 	}
 	if (*deref && i < count && ops[i].atom == DW_OP_plus_uconst)
 		*addend = (int64_t)ops[i++].number;
-	return i == count && (*number == CFI_RBP || *number == CFI_RSP) && *offset % 8 == 0 && *addend % 8 == 0;
+	return i == count && (*number == CFI_RBP || *number == CFI_RSP) && *offset % 8 == 0 &&
+	       *addend % 8 == 0;
 }
 
 static bool reference__cfa(Dwarf_Frame *frame, struct unwind_row *row)
@@ -139,9 +161,11 @@ static bool reference__cfa(Dwarf_Frame *frame, struct unwind_row *row)
 	int64_t offset, addend;
 	bool deref;
 
-	if (dwarf_frame_cfa(frame, &ops, &count)) /* libgcrypt's says def_cfa_register after an expression */
+	if (dwarf_frame_cfa(frame, &ops,
+			    &count)) /* libgcrypt's says def_cfa_register after an expression */
 		return false;
-	if (count == 9 && ops[0].atom == DW_OP_breg7 && ops[1].atom == DW_OP_breg16 && ops[5].atom == DW_OP_ge) {
+	if (count == 9 && ops[0].atom == DW_OP_breg7 && ops[1].atom == DW_OP_breg16 &&
+	    ops[5].atom == DW_OP_ge) {
 		row->cfa_rule = UNWIND_PLT;
 		row->cfa = (__s16)(ops[4].atom - DW_OP_lit0);
 		return true;
@@ -149,7 +173,8 @@ static bool reference__cfa(Dwarf_Frame *frame, struct unwind_row *row)
 	if (!reference__sum(ops, count, &number, &offset, &deref, &addend))
 		return false;
 	if (number == CFI_RSP && !deref && offset >= 262144 && offset < 8388608) {
-		*row = (struct unwind_row){ .cfa_rule = UNWIND_RSP_FAR, .cfa = (__s16)(offset / 8 % 65536),
+		*row = (struct unwind_row){ .cfa_rule = UNWIND_RSP_FAR,
+					    .cfa = (__s16)(offset / 8 % 65536),
 					    .rbp_rule = (__u8)(offset / 524288 * 16) };
 		return true;
 	}
@@ -199,7 +224,8 @@ static int reference__rip(Dwarf_Frame *frame)
 	assert_int_equal(dwarf_frame_register(frame, CFI_RIP, memory, &ops, &count), 0);
 	if (!count && ops)
 		return 0;
-	return count == 2 && ops[1].atom == DW_OP_plus_uconst && (int64_t)ops[1].number == -8 ? 1 : -1;
+	return count == 2 && ops[1].atom == DW_OP_plus_uconst && (int64_t)ops[1].number == -8 ? 1
+											      : -1;
 }
 
 /* libdw itself says of rsp, unless told otherwise, that it is the CFA. */
@@ -209,7 +235,8 @@ static bool reference__rsp_is_cfa(Dwarf_Frame *frame)
 	size_t count;
 
 	assert_int_equal(dwarf_frame_register(frame, CFI_RSP, memory, &ops, &count), 0);
-	return count == 2 && ops[0].atom == DW_OP_call_frame_cfa && ops[1].atom == DW_OP_stack_value;
+	return count == 2 && ops[0].atom == DW_OP_call_frame_cfa &&
+	       ops[1].atom == DW_OP_stack_value;
 }
 
 static struct unwind_row reference__row(Dwarf_Frame *frame)
@@ -230,18 +257,20 @@ static struct unwind_row reference__row(Dwarf_Frame *frame)
 	return row;
 }
 
-static void check_row(const struct subject *subject, uint64_t offset, uint64_t address, const struct unwind_row *want)
+static void check_row(const struct subject *subject, uint64_t offset, uint64_t address,
+		      const struct unwind_row *want)
 {
 	const struct unwind_row *row = unwind_table__find(&subject->table, offset);
 
 	if (!row || !unwind_row__same(row, want))
 		fail_msg("at %#lx: rule %d/%#x cfa %d rbp %d, want %d/%#x cfa %d rbp %d", address,
-			 row ? row->cfa_rule : -1, row ? row->rbp_rule : 0, row ? row->cfa : 0, row ? row->rbp : 0,
-			 want->cfa_rule, want->rbp_rule, want->cfa, want->rbp);
+			 row ? row->cfa_rule : -1, row ? row->rbp_rule : 0, row ? row->cfa : 0,
+			 row ? row->rbp : 0, want->cfa_rule, want->rbp_rule, want->cfa, want->rbp);
 }
 
 /* Every address of a segment. How many of them libdw had rows for. */
-static size_t check_segment(const struct subject *subject, Dwarf_CFI *cfi, const GElf_Phdr *segment, bool gaps)
+static size_t check_segment(const struct subject *subject, Dwarf_CFI *cfi, const GElf_Phdr *segment,
+			    bool gaps)
 {
 	uint64_t address = segment->p_vaddr, end = segment->p_vaddr + segment->p_filesz;
 	const struct unwind_row none = { .cfa_rule = UNWIND_NONE };
@@ -261,7 +290,8 @@ static size_t check_segment(const struct subject *subject, Dwarf_CFI *cfi, const
 		}
 		for (; address < frame_end && address < end; address++) {
 			if (found || gaps)
-				check_row(subject, address - segment->p_vaddr + segment->p_offset, address, &want);
+				check_row(subject, address - segment->p_vaddr + segment->p_offset,
+					  address, &want);
 			described += found;
 		}
 	}
@@ -307,9 +337,16 @@ static bool have(const char *compiler)
 static void compiled_code_agrees_with_libdw(void **state)
 {
 	static const char *const compilers[] = { "gcc", "clang", "clang-14" };
-	static const char *const options[] = { "-O0", "-O1", "-O2", "-O3", "-Os", "-O2 -fomit-frame-pointer",
-		"-O2 -fno-omit-frame-pointer", "-O1 -fcf-protection=full -Wl,-z,lazy -Wl,-z,ibtplt", "-O0 -mno-red-zone",
-		"-O2 -static" };
+	static const char *const options[] = { "-O0",
+					       "-O1",
+					       "-O2",
+					       "-O3",
+					       "-Os",
+					       "-O2 -fomit-frame-pointer",
+					       "-O2 -fno-omit-frame-pointer",
+					       "-O1 -fcf-protection=full -Wl,-z,lazy -Wl,-z,ibtplt",
+					       "-O0 -mno-red-zone",
+					       "-O2 -static" };
 	char path[256];
 
 	(void)state;
@@ -318,8 +355,10 @@ static void compiled_code_agrees_with_libdw(void **state)
 		if (!have(compilers[c]))
 			continue;
 		for (size_t o = 0; o < sizeof(options) / sizeof(*options); o++) {
-			if (run("%s -w %s -o %s %s/fixture.c 2>/dev/null", compilers[c], options[o], path, directory))
-				print_message("%s %s builds nothing here: not tested\n", compilers[c], options[o]);
+			if (run("%s -w %s -o %s %s/fixture.c 2>/dev/null", compilers[c], options[o],
+				path, directory))
+				print_message("%s %s builds nothing here: not tested\n",
+					      compilers[c], options[o]);
 			else
 				check_eh_frame(path);
 		}
@@ -328,9 +367,13 @@ static void compiled_code_agrees_with_libdw(void **state)
 
 static void the_systems_objects_agree_with_libdw(void **state)
 {
-	static const char *const paths[] = { "/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2",
-		"/usr/bin/python3.11", "/usr/bin/perl", "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
-		"/usr/lib/x86_64-linux-gnu/libstdc++.so.6", "/usr/bin/redis-server" };
+	static const char *const paths[] = { "/lib/x86_64-linux-gnu/libc.so.6",
+					     "/lib64/ld-linux-x86-64.so.2",
+					     "/usr/bin/python3.11",
+					     "/usr/bin/perl",
+					     "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
+					     "/usr/lib/x86_64-linux-gnu/libstdc++.so.6",
+					     "/usr/bin/redis-server" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++) {
@@ -351,8 +394,10 @@ static void debug_frame_is_read(void **state)
 		struct subject subject;
 		Dwarf *dwarf;
 
-		assert_int_equal(run("gcc -w -O2 -g %s -fno-asynchronous-unwind-tables -fno-unwind-tables -nostdlib "
-				     "-shared -fPIC -o %s/debug.so %s/fixture.c", options[i], directory, directory), 0);
+		assert_int_equal(run("gcc -w -O2 -g %s -fno-asynchronous-unwind-tables "
+				     "-nostdlib -shared -fPIC -o %s/debug.so %s/fixture.c",
+				     options[i], directory, directory),
+				 0);
 		subject__open_fixture(&subject, "debug.so");
 		dwarf = dwarf_begin_elf(subject.elf, DWARF_C_READ, NULL);
 		assert_true(check_against(&subject, dwarf_getcfi(dwarf), false) > 300);
@@ -361,18 +406,22 @@ static void debug_frame_is_read(void **state)
 	}
 }
 
-/* Hand-written rules: each function `rule_N` is two nops; the second is where its directives hold. */
+/*
+ * Hand-written rules: each function `rule_N` is two nops; the second is where its directives hold.
+ */
 static const char *const rules_source =
-	".macro rule n\n.type rule_\\n,@function\n.globl rule_\\n\nrule_\\n:\n.cfi_startproc\nnop\n.endm\n"
+	".macro rule n\n.globl rule_\\n\nrule_\\n:\n.cfi_startproc\nnop\n.endm\n"
 	".macro done\nnop\n.cfi_endproc\n.endm\n.text\n"
 	"rule 0\n.cfi_def_cfa_offset 48\ndone\n"
 	"rule 1\n.cfi_def_cfa rbp, 16\n.cfi_offset rbp, -16\ndone\n"
-	"rule 2\n.cfi_escape 0x0f,3,0x76,0x78,0x06\n.cfi_escape 0x10,6,2,0x76,0\ndone\n" /* *(rbp-8); rbp at rbp+0 */
+	/* *(rbp-8); rbp at rbp+0 */
+	"rule 2\n.cfi_escape 0x0f,3,0x76,0x78,0x06\n.cfi_escape 0x10,6,2,0x76,0\ndone\n"
 	"rule 3\n.cfi_escape 0x0f,5,0x77,0x10,0x06,0x23,0x08\ndone\n" /* *(rsp+16)+8 */
 	"rule 4\n.cfi_escape 0x0f,5,0x77,0,0x06,0x38,0x22\ndone\n"    /* *(rsp)+lit8 */
 	"rule 5\n.cfi_escape 0x0f,5,0x77,0,0x06,0x23,0x78\ndone\n"    /* +120 */
 	"rule 6\n.cfi_escape 0x0f,6,0x77,0,0x06,0x23,0x80,1\ndone\n"  /* +128 */
-	"rule 7\n.cfi_escape 0x0f,11,0x77,8,0x80,0,0x3f,0x1a,0x3a,0x2a,0x33,0x24,0x22\ndone\n" /* PLT, lit10 */
+	/* the PLT's, lit10 */
+	"rule 7\n.cfi_escape 0x0f,11,0x77,8,0x80,0,0x3f,0x1a,0x3a,0x2a,0x33,0x24,0x22\ndone\n"
 	"rule 8\n.cfi_undefined rip\ndone\n"
 	"rule 9\n.cfi_def_cfa r10, 0\ndone\n"
 	"rule 10\n.cfi_def_cfa_offset 12\ndone\n"
@@ -389,9 +438,9 @@ static const char *const rules_source =
 	"rule 21\n.cfi_signal_frame\ndone\n"
 	"rule 22\n.cfi_same_value rbp\ndone\n"
 	"rule 23\n.cfi_remember_state\n.cfi_def_cfa rbp, 16\n.cfi_restore_state\ndone\n"
-	"rule 24\n.cfi_escape 0x0b\ndone\n"             /* restore_state without remember_state */
-	"rule 25\n.cfi_escape 0x10,6,2,0x76,4\ndone\n"  /* rbp at rbp + 4 */
-	"rule 26\n.cfi_escape 7, 7\ndone\n"             /* rsp undefined */
+	"rule 24\n.cfi_escape 0x0b\ndone\n"            /* restore_state without remember_state */
+	"rule 25\n.cfi_escape 0x10,6,2,0x76,4\ndone\n" /* rbp at rbp + 4 */
+	"rule 26\n.cfi_escape 7, 7\ndone\n"            /* rsp undefined */
 	"rule 27\n.cfi_def_cfa_offset 8388600\n.cfi_offset rbp, -16\ndone\n"
 	"rule 28\n.cfi_def_cfa_offset 8388608\ndone\n";
 
@@ -427,7 +476,10 @@ static const struct unwind_row rules_want[] = {
 	{ .cfa_rule = UNWIND_UNSUPPORTED },
 };
 
-/* File offset of a fixture's symbol; 0 when it has none. The fixtures' code is loaded where it lies in the file. */
+/*
+ * File offset of a fixture's symbol; 0 when it has none. The fixtures' code is loaded where it
+ * lies in the file.
+ */
 static uint64_t symbol_offset(const struct subject *subject, const char *name)
 {
 	Elf_Scn *section = NULL;
@@ -446,8 +498,7 @@ static uint64_t symbol_offset(const struct subject *subject, const char *name)
 
 static void build_rules(struct subject *subject)
 {
-	write_file("rules.s", rules_source);
-	assert_int_equal(run("gcc -shared -nostdlib -o %s/rules.so %s/rules.s 2>/dev/null", directory, directory), 0);
+	assemble("rules", rules_source);
 	subject__open_fixture(subject, "rules.so");
 	assert_int_equal(subject->result, 0);
 }
@@ -479,8 +530,9 @@ static void sections_are_not_needed(void **state)
 	int fd;
 
 	(void)state;
-	assert_int_equal(run("gcc -w -O2 -o %s/whole %s/fixture.c && cp %s/whole %s/bare", directory, directory,
-			     directory, directory), 0);
+	assert_int_equal(run("gcc -w -O2 -o %s/whole %s/fixture.c && cp %s/whole %s/bare",
+			     directory, directory, directory, directory),
+			 0);
 	snprintf(path, sizeof(path), "%s/bare", directory);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	assert_int_equal(pread(fd, &header, sizeof(header), 0), sizeof(header));
@@ -491,7 +543,8 @@ static void sections_are_not_needed(void **state)
 	subject__open(&bare, path);
 	assert_int_equal(bare.result, 0);
 	assert_int_equal(bare.table.row_count, subject.table.row_count);
-	assert_memory_equal(bare.table.rows, subject.table.rows, subject.table.row_count * sizeof(struct unwind_row));
+	assert_memory_equal(bare.table.rows, subject.table.rows,
+			    subject.table.row_count * sizeof(struct unwind_row));
 	subject__close(&subject);
 	subject__close(&bare);
 }
@@ -499,15 +552,16 @@ static void sections_are_not_needed(void **state)
 /* musl's restorer has no FDE; Go's has one that says nothing of signals. */
 static void restorers_are_signal_frames(void **state)
 {
-	static const struct unwind_row signal = { .cfa_rule = UNWIND_SIGNAL }, none = { .cfa_rule = UNWIND_NONE };
+	static const struct unwind_row signal = { .cfa_rule = UNWIND_SIGNAL },
+				       none = { .cfa_rule = UNWIND_NONE };
 	struct subject subject;
 	uint64_t at;
 
 	(void)state;
-	write_file("restorer.s", ".globl f\nf:\n.cfi_startproc\nret\n.cfi_endproc\n.balign 32\nnop\nnop\n.globl restorer\n"
-		   "restorer:\nmov $15,%rax\nsyscall\nnop\nnop\n.balign 32\nnop\n.globl go\ngo:\n.cfi_startproc\n"
-		   "mov $15,%rax\nsyscall\nint3\n.cfi_endproc\nnop\n");
-	assert_int_equal(run("gcc -shared -nostdlib -o %s/restorer.so %s/restorer.s", directory, directory), 0);
+	assemble("restorer", ".globl f\nf:\n.cfi_startproc\nret\n.cfi_endproc\n.balign 32\n"
+			     "nop\nnop\n.globl restorer\nrestorer:\nmov $15,%rax\nsyscall\n"
+			     "nop\nnop\n.balign 32\nnop\n.globl go\ngo:\n.cfi_startproc\n"
+			     "mov $15,%rax\nsyscall\nint3\n.cfi_endproc\nnop\n");
 	subject__open_fixture(&subject, "restorer.so");
 	assert_int_equal(subject.result, 0);
 	at = symbol_offset(&subject, "restorer");
@@ -518,21 +572,22 @@ static void restorers_are_signal_frames(void **state)
 	at = symbol_offset(&subject, "go");
 	check_row(&subject, at - 1, at - 1, &signal);
 	check_row(&subject, at + 8, at + 8, &signal);
-	check_row(&subject, at + 9, at + 9, &(struct unwind_row){ .cfa_rule = UNWIND_RSP, .cfa = 1 });
+	check_row(&subject, at + 9, at + 9,
+		  &(struct unwind_row){ .cfa_rule = UNWIND_RSP, .cfa = 1 });
 	subject__close(&subject);
 }
 
 /* Code that spans pages of 64 KiB begins each of them anew. */
 static void every_page_begins_with_what_holds(void **state)
 {
-	const struct unwind_row body = { .cfa_rule = UNWIND_RSP, .cfa = 3 }, none = { .cfa_rule = UNWIND_NONE };
+	const struct unwind_row body = { .cfa_rule = UNWIND_RSP, .cfa = 3 },
+				none = { .cfa_rule = UNWIND_NONE };
 	struct subject subject;
 	uint64_t at;
 
 	(void)state;
-	write_file("pages.s", ".globl wide\nwide:\n.cfi_startproc\nnop\n.cfi_def_cfa_offset 24\n.fill 200000,1,0x90\n"
-		   ".cfi_endproc\n.fill 150000,1,0x90\n");
-	assert_int_equal(run("gcc -shared -nostdlib -o %s/pages.so %s/pages.s", directory, directory), 0);
+	assemble("pages", ".globl wide\nwide:\n.cfi_startproc\nnop\n.cfi_def_cfa_offset 24\n"
+			  ".fill 200000,1,0x90\n.cfi_endproc\n.fill 150000,1,0x90\n");
 	subject__open_fixture(&subject, "pages.so");
 	assert_int_equal(subject.result, 0);
 	at = symbol_offset(&subject, "wide");
@@ -590,9 +645,8 @@ static void what_is_no_table_is_said(void **state)
 	close(fd);
 	assert_int_equal(build_bytes("", 0), -ENOEXEC);
 	assert_int_equal(build_bytes(script, sizeof(script)), -ENOEXEC);
-	write_file("none.s", ".globl f\nf:\nret\n");
-	assert_int_equal(run("gcc -shared -nostdlib -o %s/none.so %s/none.s && gcc -c -o %s/none.o %s/none.s",
-			     directory, directory, directory, directory), 0);
+	assemble("none", ".globl f\nf:\nret\n");
+	assert_int_equal(run("gcc -c -o %s/none.o %s/none.s", directory, directory), 0);
 	bytes = fixture_bytes("none.o", &size);
 	assert_int_equal(build_bytes(bytes, size), -ENOEXEC); /* nothing to execute */
 	free(bytes);
@@ -643,7 +697,8 @@ static void corrupt_files_do_no_harm(void **state)
 
 			memcpy(copy, bytes, size);
 			for (uint32_t left = 1 + draw(&seed) % 24; left; left--)
-				copy[draw(&seed) % (round & 1 ? size : 4096)] = (uint8_t)draw(&seed);
+				copy[draw(&seed) % (round & 1 ? size : 4096)] =
+					(uint8_t)draw(&seed);
 			result = build_bytes(copy, size);
 			assert_true(result == 0 || result == -ENOEXEC || result == -ENODATA);
 		}

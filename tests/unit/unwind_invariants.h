@@ -5,7 +5,8 @@
 #include "user/unwind_row.h"
 #include "user/unwind_table.h"
 
-static inline const char *unwind_page__broken(const struct unwind_table *table, const struct unwind_page *page)
+static inline const char *unwind_page__broken(const struct unwind_table *table,
+					      const struct unwind_page *page)
 {
 	const struct unwind_row *rows = &table->rows[page->first];
 
