@@ -65,7 +65,8 @@ static int put_escaped(struct json *json, const char *text)
 	char invalid[8];
 
 	if (length == 0) {
-		put(json, invalid, snprintf(invalid, sizeof(invalid), "\\\\x%02x", (unsigned char)*text));
+		put(json, invalid,
+		    snprintf(invalid, sizeof(invalid), "\\\\x%02x", (unsigned char)*text));
 		return 1;
 	}
 	if (code == '"' || code == '\\') {
@@ -162,7 +163,8 @@ void json__real(struct json *json, const char *name, double value)
 	if (value < 0 && thousandths)
 		put_char(json, '-');
 	put_integer(json, thousandths / 1000);
-	put(json, decimals, snprintf(decimals, sizeof(decimals), ".%03u", (unsigned int)(thousandths % 1000)));
+	put(json, decimals,
+	    snprintf(decimals, sizeof(decimals), ".%03u", (unsigned int)(thousandths % 1000)));
 }
 
 void json__bool(struct json *json, const char *name, bool value)

@@ -2,10 +2,10 @@
 #ifndef MEMWATCH_JSON_H
 #define MEMWATCH_JSON_H
 /*
- * A writer of JSON. Integers are exact up to 2^64 - 1, reals have three decimals whatever the locale.
+ * A writer of JSON. Integers are exact up to 2^64 - 1, reals have three decimals in any locale.
  * What is written is valid UTF-8 and prints safely: in strings, control characters and those that
- * reorder text are JSON's \u escapes (they read back as they were), and a byte that is no UTF-8 becomes
- * the four characters \xNN (which JSON writes "\\xNN").
+ * reorder text are JSON's \u escapes (they read back as they were), and a byte that is no UTF-8
+ * becomes the four characters \xNN (which JSON writes "\\xNN").
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
 #define MEMWATCH_LINE_H
 /*
  * One line of text for a terminal. Whatever is put into it is data: control characters, characters
- * that reorder text and bytes that are no UTF-8 become "\x1b" or "\u{202e}". It is cut, with a '~' as
- * its last character, where it would be wider than allowed.
+ * that reorder text and bytes that are no UTF-8 become "\x1b" or "\u{202e}". It is cut, with a '~'
+ * as its last character, where it would be wider than allowed.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,7 +26,7 @@ void line__fini(struct line *line);
 
 void line__put(struct line *line, const char *text);
 void line__format(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* `text` in `width` columns: filled with spaces. With `cut`, longer text is cut, else it runs over. */
+/* `text`, filled with spaces to `width` columns. Longer text is cut if `cut`, else it runs over. */
 void line__cell(struct line *line, const char *text, int width, bool cut);
 void line__fill(struct line *line, int column); /* spaces up to it */
 int line__width(const char *text); /* columns that line__put would use */

@@ -29,9 +29,9 @@ struct grouping {
 	const struct snapshot *snapshot;
 	const struct query *query;
 	struct rows *rows;
-	size_t room;   /* for that many rows */
+	size_t room; /* for that many rows */
 	struct group *groups;
-	size_t site;   /* being charged, + 1 */
+	size_t site; /* being charged, + 1 */
 };
 
 static bool key__of_frame(struct key *key, const struct frame *frame, enum group_key by)
@@ -218,7 +218,7 @@ static int group_sites(struct grouping *grouping, struct filter *filter)
 	return error;
 }
 
-/* A process's own peak was measured; it is its row's if all of the process's sites are in the row. */
+/* A process's own peak was measured; it is its row's if the row has all of the process's sites. */
 static int fill_process_peaks(struct grouping *grouping)
 {
 	const struct process *first = snapshot__process(grouping->snapshot, 0);

@@ -96,7 +96,8 @@ const char *snapshot__intern(struct snapshot *snapshot, const char *string)
 	if (!string)
 		return NULL;
 	recent = &snapshot->recent[recent_place(string)];
-	if (recent->given == string && (recent->interned == string || !strcmp(recent->interned, string)))
+	if (recent->given == string &&
+	    (recent->interned == string || !strcmp(recent->interned, string)))
 		return recent->interned;
 	recent->interned = intern(snapshot, string);
 	recent->given = recent->interned ? string : NULL;
@@ -149,25 +150,33 @@ int snapshot__add_process(struct snapshot *snapshot, const struct process *proce
 	return (int)snapshot->process_count++;
 }
 
-static int intern_frame(struct snapshot *snapshot, struct frame *frame)
+/* While one stack is added, the same pointer is the same string: a module's runs through frames. */
+static int intern_after(struct snapshot *snapshot, const char **string, const char *given_before,
+			const char *interned_before)
 {
-	const char **const strings[] = {
-		&frame->function, &frame->file, &frame->module, &frame->path, &frame->build_id,
-	};
+	const char *given = *string;
 
-	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
-		const char *interned = snapshot__intern(snapshot, *strings[i]);
+	*string = given == given_before ? interned_before : snapshot__intern(snapshot, given);
+	return given && !*string ? -ENOMEM : 0;
+}
 
-		if (*strings[i] && !interned)
-			return -ENOMEM;
-		*strings[i] = interned;
-	}
+/* `before` is the frame before as it was given, `interned` what became of it. */
+static int intern_frame(struct snapshot *snapshot, struct frame *frame, const struct frame *before,
+			const struct frame *interned)
+{
+	if (intern_after(snapshot, &frame->function, before->function, interned->function) ||
+	    intern_after(snapshot, &frame->file, before->file, interned->file) ||
+	    intern_after(snapshot, &frame->module, before->module, interned->module) ||
+	    intern_after(snapshot, &frame->path, before->path, interned->path) ||
+	    intern_after(snapshot, &frame->build_id, before->build_id, interned->build_id))
+		return -ENOMEM;
 	return 0;
 }
 
 static int copy_frames(struct snapshot *snapshot, const struct stack *stack, struct frame **copy)
 {
-	struct frame *frames = NULL;
+	const struct frame none = { 0 };
+	struct frame *frames;
 
 	*copy = NULL;
 	if (stack->depth == 0)
@@ -175,9 +184,10 @@ static int copy_frames(struct snapshot *snapshot, const struct stack *stack, str
 	frames = reallocarray(NULL, stack->depth, sizeof(*frames));
 	if (!frames)
 		return -ENOMEM;
-	memcpy(frames, stack->frames, stack->depth * sizeof(*frames));
 	for (uint32_t i = 0; i < stack->depth; i++) {
-		if (intern_frame(snapshot, &frames[i])) {
+		frames[i] = stack->frames[i];
+		if (intern_frame(snapshot, &frames[i], i ? &stack->frames[i - 1] : &none,
+				 i ? &frames[i - 1] : &none)) {
 			free(frames);
 			return -ENOMEM;
 		}
@@ -191,7 +201,8 @@ int snapshot__add_stack(struct snapshot *snapshot, const struct stack *stack)
 	struct frame *frames;
 	struct stack *added;
 
-	if (make_room(&snapshot->stacks, &snapshot->stack_size, snapshot->stack_count, sizeof(*stack)))
+	if (make_room(&snapshot->stacks, &snapshot->stack_size, snapshot->stack_count,
+		      sizeof(*stack)))
 		return -ENOMEM;
 	if (copy_frames(snapshot, stack, &frames))
 		return -ENOMEM;
@@ -281,7 +292,7 @@ struct totals snapshot__totals(const struct snapshot *snapshot)
 struct past_key {
 	uint64_t start, stack; /* stack: its id; 0 for the process as a whole */
 	int32_t pid;
-	uint32_t what;         /* enum family, or PAST_PROCESS */
+	uint32_t what; /* enum family, or PAST_PROCESS */
 };
 enum { PAST_PROCESS = 2 };
 _Static_assert(sizeof(struct past_key) == 24, "hashed as bytes: there must be no padding");

@@ -18,7 +18,7 @@ struct frame {
 	bool inlined;        /* into the frame that follows it */
 	bool has_offset;
 	uint32_t line;       /* 0: not known */
-	uint64_t offset;     /* native: in the module's file, of the return address; jit, unknown: the address */
+	uint64_t offset;     /* native: in the module's file; jit, unknown: the address */
 	const char *function;
 	const char *file;
 	const char *module;   /* last part of the object's path */
@@ -32,8 +32,16 @@ struct counters {
 	uint64_t freed_bytes, freed_count;
 	uint64_t peak_bytes; /* the most live bytes at one time */
 };
-static inline uint64_t counters__alloc_bytes(const struct counters *c) { return c->live_bytes + c->freed_bytes; }
-static inline uint64_t counters__alloc_count(const struct counters *c) { return c->live_count + c->freed_count; }
+
+static inline uint64_t counters__alloc_bytes(const struct counters *counters)
+{
+	return counters->live_bytes + counters->freed_bytes;
+}
+
+static inline uint64_t counters__alloc_count(const struct counters *counters)
+{
+	return counters->live_count + counters->freed_count;
+}
 
 enum family { FAMILY_HEAP, FAMILY_MMAP };
 
@@ -80,9 +88,10 @@ void snapshot__free(struct snapshot *snapshot);
  * after the next addition, interned strings are not.
  */
 const char *snapshot__intern(struct snapshot *snapshot, const char *string); /* NULL gives NULL */
-int snapshot__add_process(struct snapshot *snapshot, const struct process *process);     /* index; comm is interned */
-int snapshot__add_stack(struct snapshot *snapshot, const struct stack *stack);           /* index; frames copied, strings interned */
-int snapshot__add_site(struct snapshot *snapshot, const struct site *site);              /* index */
+/* Each returns the index. Frames are copied, their strings and comm interned. */
+int snapshot__add_process(struct snapshot *snapshot, const struct process *process);
+int snapshot__add_stack(struct snapshot *snapshot, const struct stack *stack);
+int snapshot__add_site(struct snapshot *snapshot, const struct site *site);
 
 /* What is not of one process. time_ns: CLOCK_REALTIME; elapsed_s: since the probes were live. */
 struct snapshot_header {
@@ -96,7 +105,8 @@ void snapshot__set_header(struct snapshot *snapshot, const struct snapshot_heade
 
 /* Reading. */
 const struct snapshot_header *snapshot__header(const struct snapshot *snapshot);
-bool snapshot__has_growth(const struct snapshot *snapshot); /* grow_since was called: rates are known */
+/* Rates are known: snapshot__grow_since has filled them. */
+bool snapshot__has_growth(const struct snapshot *snapshot);
 /* Interned strings are numbered from 0, so that a reader can keep what it found out about each. */
 size_t snapshot__string_count(const struct snapshot *snapshot);
 uint32_t snapshot__string_id(const char *interned);
@@ -133,8 +143,8 @@ struct query {
 	bool cumulative; /* charge every frame of a stack, each once */
 	bool native;     /* charge native frames also where there are Python frames */
 	bool heap, mmap; /* families wanted */
-	/* NULL-terminated globs over file, its last path part, function and module of any frame; a
-	 * site is kept if any `include` matches (when there are any) and no `exclude` does. NULL: none */
+	/* NULL-terminated globs over file, its last path part, function and module of any frame;
+	 * NULL: none. Kept if any `include` matches (when there are any) and no `exclude` does. */
 	const char *const *include;
 	const char *const *exclude;
 };
@@ -152,7 +162,8 @@ struct row {
 	const struct process *process; /* NULL: of several processes */
 	enum family family;
 	bool families;           /* true: of both; `family` says nothing */
-	struct stack stack;      /* one frame with only the key's fields, or the whole stack BY_STACK; depth 0 BY_PROCESS or when no frame has the key */
+	struct stack stack;      /* whole BY_STACK; else one frame with only the key's fields, or
+				  * none (depth 0) BY_PROCESS and where no frame has the key */
 	struct frame frame;      /* where `stack` points when it is one frame */
 	struct counters counters;
 	bool peak_known;         /* false: peak_bytes is the sum of the sites' own peaks, which
@@ -162,8 +173,8 @@ struct row {
 };
 
 struct rows {
-	struct row *items; /* ranked; ties go by count (of bytes: by bytes), then by the stack's text,
-			    * both descending as in tracemalloc, then by pid: the order is stable */
+	struct row *items; /* ranked; ties go by count (counts: by bytes), then by the stack's
+			    * text, both descending as in tracemalloc; then by pid */
 	size_t count;
 	size_t all;        /* before `top` cut it */
 };

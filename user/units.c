@@ -12,8 +12,8 @@ static void print_tenths(char text[UNITS_TEXT], double value, bool plus, const c
 	long long tenths = llrint(fabs(value) * 10);
 	const char *sign = value < 0 ? "-" : plus ? "+" : "";
 
-	snprintf(text, UNITS_TEXT, "%s%lld.%lld%s%s", sign, tenths / 10, tenths % 10, *unit ? " " : "",
-		 unit);
+	snprintf(text, UNITS_TEXT, "%s%lld.%lld%s%s", sign, tenths / 10, tenths % 10,
+		 *unit ? " " : "", unit);
 }
 
 static void print_whole(char text[UNITS_TEXT], double value, bool plus, const char *unit)
@@ -123,11 +123,20 @@ static int parse(const char *text, const struct unit *units, uint64_t *value)
 int units__parse_bytes(const char *text, uint64_t *bytes)
 {
 	static const struct unit units[] = {
-		{ "", 1 },		 { "B", 1 },
-		{ "K", 1ULL << 10 },	 { "KB", 1ULL << 10 },	{ "KiB", 1ULL << 10 },
-		{ "M", 1ULL << 20 },	 { "MB", 1ULL << 20 },	{ "MiB", 1ULL << 20 },
-		{ "G", 1ULL << 30 },	 { "GB", 1ULL << 30 },	{ "GiB", 1ULL << 30 },
-		{ "T", 1ULL << 40 },	 { "TB", 1ULL << 40 },	{ "TiB", 1ULL << 40 },
+		{ "", 1 },
+		{ "B", 1 },
+		{ "K", 1ULL << 10 },
+		{ "KB", 1ULL << 10 },
+		{ "KiB", 1ULL << 10 },
+		{ "M", 1ULL << 20 },
+		{ "MB", 1ULL << 20 },
+		{ "MiB", 1ULL << 20 },
+		{ "G", 1ULL << 30 },
+		{ "GB", 1ULL << 30 },
+		{ "GiB", 1ULL << 30 },
+		{ "T", 1ULL << 40 },
+		{ "TB", 1ULL << 40 },
+		{ "TiB", 1ULL << 40 },
 		{ NULL, 0 },
 	};
 
@@ -137,10 +146,14 @@ int units__parse_bytes(const char *text, uint64_t *bytes)
 int units__parse_duration(const char *text, uint64_t *nanoseconds)
 {
 	static const struct unit units[] = {
-		{ "", 1000000000 },    { "ns", 1 },
-		{ "us", 1000 },	       { "ms", 1000000 },
-		{ "s", 1000000000 },   { "m", 60 * 1000000000ULL },
-		{ "h", 3600 * 1000000000ULL }, { "d", 86400 * 1000000000ULL },
+		{ "", 1000000000 },
+		{ "ns", 1 },
+		{ "us", 1000 },
+		{ "ms", 1000000 },
+		{ "s", 1000000000 },
+		{ "m", 60 * 1000000000ULL },
+		{ "h", 3600 * 1000000000ULL },
+		{ "d", 86400 * 1000000000ULL },
 		{ NULL, 0 },
 	};
 

@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 enum { UNITS_TEXT = 24 };
-/* "3.0 MiB", "-512 KiB", "24 B": below 1024 of a unit, one decimal below 100; `sign` forces a '+'. */
+/* "3.0 MiB", "-512 KiB", "24 B": below 1024 of a unit; `sign` forces a '+'. */
 const char *units__size(char text[UNITS_TEXT], double bytes, bool sign);
-/* tracemalloc's form (FACTS.md): "314 MiB", "-52.0 KiB" , "3072 KiB": up to 10240 of a unit. Both return `text`. */
+/* tracemalloc's form (FACTS.md): "3072 KiB", below 10240 of a unit. Both return `text`. */
 const char *units__bytes(char text[UNITS_TEXT], double bytes, bool sign);
 /* "41.2 k", "950", "0.5": a count that need not be exact, decimal prefixes, three digits. */
 const char *units__count(char text[UNITS_TEXT], double count);

@@ -13,7 +13,7 @@ struct view {
 	bool utc;       /* clock times in UTC, for tests */
 };
 
-/* Each writes one whole snapshot to `out` and flushes it; 0 or -errno (-EPIPE: the reader has gone). */
+/* Each writes and flushes one whole snapshot; 0 or -errno (-EPIPE: the reader has gone). */
 
 /*
  * Ranked text, as in INTERFACE.md. The figure a row begins with is the sort key's. `--by line` and
@@ -23,11 +23,11 @@ int view_text__show(FILE *out, const struct snapshot *snapshot, const struct vie
 
 /*
  * One JSON object on one line, as in INTERFACE.md, strings as json.h says. Beyond it:
- *   interval_s                                 of the snapshot
- *   growth_bytes_per_s                         of totals, processes and sites, where rates are known
- *   failed_count, unmatched_frees              of processes
- *   end: "truncated" or "broken"               of a site whose stack did not reach the thread's start
- *   left_out                                   of a site: frames that `depth` cut off
+ *   interval_s                         of the snapshot
+ *   growth_bytes_per_s                 of totals, processes and sites, where rates are known
+ *   failed_count, unmatched_frees      of processes
+ *   end: "truncated" or "broken"       of a site whose stack did not reach the thread's start
+ *   left_out                           of a site: frames that `depth` cut off
  * Rows of several sites have no peak_bytes (their peaks were not at one time) but for --by process,
  * and no pid or family when they are of several.
  */

@@ -79,7 +79,7 @@ static void show_frame(struct json *json, const struct frame *frame, bool by_sta
 {
 	static const char *const kinds[] = {
 		[FRAME_UNKNOWN] = "unknown", [FRAME_NATIVE] = "native", [FRAME_PYTHON] = "python",
-		[FRAME_JIT] = "jit",	     [FRAME_KERNEL] = "kernel",
+		[FRAME_JIT] = "jit",         [FRAME_KERNEL] = "kernel",
 	};
 
 	json__open(json, NULL, '{');

@@ -8,7 +8,7 @@ enum {
 	INDENT = 6,
 	GAP = 2,
 	FUNCTION_LEAST = 12, /* however narrow the terminal is */
-	FUNCTION_MOST = 60,  /* longer names run over where the width is not limited */
+	FUNCTION_MOST = 60, /* longer names run over where the width is not limited */
 	PLACE_MOST = 40,
 };
 
@@ -48,7 +48,7 @@ static const char *frame__place(const struct frame *frame, char text[NAME_TEXT])
 static const char *frame__module(const struct frame *frame)
 {
 	static const char *const kinds[] = {
-		[FRAME_UNKNOWN] = "", [FRAME_NATIVE] = "", [FRAME_PYTHON] = "(python)",
+		[FRAME_UNKNOWN] = "",  [FRAME_NATIVE] = "",         [FRAME_PYTHON] = "(python)",
 		[FRAME_JIT] = "(jit)", [FRAME_KERNEL] = "(kernel)",
 	};
 
@@ -85,8 +85,8 @@ static struct widths frames__widths(const struct frame *frames, uint32_t count, 
 	}
 	room = columns - INDENT - GAP - widths.place - GAP - module;
 	if (widths.cut)
-		widths.function = at_most(widths.function,
-					  room > FUNCTION_LEAST ? room : FUNCTION_LEAST);
+		widths.function =
+			at_most(widths.function, room > FUNCTION_LEAST ? room : FUNCTION_LEAST);
 	return widths;
 }
 

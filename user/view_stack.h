@@ -8,8 +8,8 @@
 #include "snapshot.h"
 
 /*
- * Writes at most `depth` frames (0: all), one a line, and says what was left out and where the stack
- * broke off. Where the line has a limit, it is the function's name that gives way first.
+ * Writes at most `depth` frames (0: all), one a line, and says what was left out and where the
+ * stack broke off. Where the line has a limit, it is the function's name that gives way first.
  */
 void view_stack__show(FILE *out, struct line *line, const struct stack *stack, size_t depth);
 const char *view_stack__last_part(const char *path); /* of "a/b.c": "b.c" */

@@ -48,7 +48,8 @@ static void put_process(struct line *line, const struct process *process)
 
 /* The header: parts, of which none is cut; where the width is limited it takes more lines. */
 
-static void __attribute__((format(printf, 2, 3))) put_part(struct text *text, const char *format, ...)
+static void __attribute__((format(printf, 2, 3)))
+put_part(struct text *text, const char *format, ...)
 {
 	struct line *line = &text->line;
 	va_list arguments;
@@ -143,8 +144,9 @@ static void show_losses(struct text *text)
 
 	for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
 		if (losses[i].count)
-			put_part(text, "%s%" PRIu64 " %s", text->line.columns ? "" : "lost: ",
-				 losses[i].count, losses[i].what);
+			put_part(text, "%s%" PRIu64 " %s",
+				 text->line.columns ? "" : "lost: ", losses[i].count,
+				 losses[i].what);
 	}
 	if (text->line.columns)
 		show_line(text);
@@ -160,7 +162,8 @@ static void show_header(struct text *text)
 	show_line(text);
 	show_losses(text);
 	if (query->cumulative && query->by != BY_STACK && query->by != BY_PROCESS) {
-		line__put(&text->line, "cumulative: a site counts in the row of every frame it has");
+		line__put(&text->line,
+			  "cumulative: a site counts in the row of every frame it has");
 		show_line(text);
 	}
 }
@@ -343,8 +346,8 @@ static void put_statistic(struct line *line, const char *prefix, uint64_t bytes,
 {
 	char number[UNITS_TEXT];
 
-	line__format(line, "%ssize=%s, %scount=%" PRIu64, prefix, units__bytes(number, bytes, false),
-		     prefix, count);
+	line__format(line, "%ssize=%s, %scount=%" PRIu64, prefix,
+		     units__bytes(number, bytes, false), prefix, count);
 	if (count)
 		line__format(line, ", average=%s",
 			     units__bytes(number, (double)bytes / (double)count, false));

@@ -20,21 +20,46 @@ enum { PERL, PYTHON }; /* processes */
 enum { PERL_STACK, PYTHON_STACK, NAMELESS_STACK, EMPTY_STACK };
 
 static const struct frame perl_frames[] = {
-	{ .kind = FRAME_NATIVE, .has_offset = true, .offset = 703382, .function = "Perl_safesysmalloc",
-	  .file = "/src/perl/util.c", .line = 154, .module = "perl", .path = "/usr/bin/perl" },
-	{ .kind = FRAME_NATIVE, .has_offset = true, .offset = 900, .function = "Perl_newSV",
-	  .file = "sv.c", .line = 2011, .module = "perl", .inlined = true },
-	{ .kind = FRAME_NATIVE, .has_offset = true, .offset = 900, .function = "main",
-	  .file = "perlmain.c", .line = 117, .module = "perl" },
+	{ .kind = FRAME_NATIVE,
+	  .has_offset = true,
+	  .offset = 703382,
+	  .function = "Perl_safesysmalloc",
+	  .file = "/src/perl/util.c",
+	  .line = 154,
+	  .module = "perl",
+	  .path = "/usr/bin/perl" },
+	{ .kind = FRAME_NATIVE,
+	  .has_offset = true,
+	  .offset = 900,
+	  .function = "Perl_newSV",
+	  .file = "sv.c",
+	  .line = 2011,
+	  .module = "perl",
+	  .inlined = true },
+	{ .kind = FRAME_NATIVE,
+	  .has_offset = true,
+	  .offset = 900,
+	  .function = "main",
+	  .file = "perlmain.c",
+	  .line = 117,
+	  .module = "perl" },
 };
 static const struct frame python_frames[] = {
-	{ .kind = FRAME_NATIVE, .has_offset = true, .offset = 4660, .function = "PyFloat_FromDouble",
+	{ .kind = FRAME_NATIVE,
+	  .has_offset = true,
+	  .offset = 4660,
+	  .function = "PyFloat_FromDouble",
 	  .module = "python3.11" },
 	{ .kind = FRAME_PYTHON, .function = "build", .file = "/srv/floats.py", .line = 5 },
 	{ .kind = FRAME_PYTHON, .function = "build", .file = "/srv/floats.py", .line = 5 },
 	{ .kind = FRAME_PYTHON, .function = "<module>", .file = "/srv/floats.py", .line = 9 },
-	{ .kind = FRAME_NATIVE, .has_offset = true, .offset = 77, .function = "main",
-	  .file = "python.c", .line = 15, .module = "python3.11" },
+	{ .kind = FRAME_NATIVE,
+	  .has_offset = true,
+	  .offset = 77,
+	  .function = "main",
+	  .file = "python.c",
+	  .line = 15,
+	  .module = "python3.11" },
 };
 static const struct frame nameless_frames[] = {
 	{ .kind = FRAME_NATIVE, .has_offset = true, .offset = 0xabc, .module = "libx.so" },
@@ -42,8 +67,8 @@ static const struct frame nameless_frames[] = {
 	{ .kind = FRAME_JIT },
 };
 
-static inline struct stack sample_stack(const struct frame *frames, uint32_t depth, enum stack_end end,
-					uint64_t id)
+static inline struct stack sample_stack(const struct frame *frames, uint32_t depth,
+					enum stack_end end, uint64_t id)
 {
 	return (struct stack){ .frames = frames, .depth = depth, .end = end, .id = id };
 }
@@ -52,7 +77,10 @@ static inline void sample_site(struct snapshot *snapshot, uint32_t process, uint
 			       enum family family, struct counters counters)
 {
 	const struct site site = {
-		.process = process, .stack = stack, .family = family, .counters = counters,
+		.process = process,
+		.stack = stack,
+		.family = family,
+		.counters = counters,
 	};
 
 	assert_true(snapshot__add_site(snapshot, &site) >= 0);
@@ -61,11 +89,18 @@ static inline void sample_site(struct snapshot *snapshot, uint32_t process, uint
 static inline void sample_processes(struct snapshot *snapshot)
 {
 	const struct process perl = {
-		.pid = 24916, .comm = "perl", .start = 1, .failed_count = 1, .unmatched_frees = 2,
+		.pid = 24916,
+		.comm = "perl",
+		.start = 1,
+		.failed_count = 1,
+		.unmatched_frees = 2,
 		.counters = { 3146304, 102335, 1000, 10, 4194304 },
 	};
 	const struct process python = {
-		.pid = 77, .comm = "python3", .exited = true, .start = 2,
+		.pid = 77,
+		.comm = "python3",
+		.exited = true,
+		.start = 2,
 		.counters = { 5200, 203, 4800, 100, 6000 },
 	};
 
@@ -91,7 +126,10 @@ static inline struct snapshot *sample(void)
 {
 	struct snapshot *snapshot = snapshot__new();
 	const struct snapshot_header header = {
-		.time_ns = SAMPLE_TIME, .elapsed_s = 5, .interval_s = 2, .mode = "exact",
+		.time_ns = SAMPLE_TIME,
+		.elapsed_s = 5,
+		.interval_s = 2,
+		.mode = "exact",
 	};
 
 	assert_non_null(snapshot);
@@ -112,7 +150,8 @@ static inline struct snapshot *sample(void)
 }
 
 /* One process "x[1]", one site on the frames; for what the sample does not have. */
-static inline struct snapshot *sample_of(const struct frame *frames, uint32_t depth, const char *comm)
+static inline struct snapshot *sample_of(const struct frame *frames, uint32_t depth,
+					 const char *comm)
 {
 	struct snapshot *snapshot = snapshot__new();
 	const struct process process = { .pid = 1, .comm = comm, .counters = { 32, 1, 0, 0, 32 } };

@@ -29,14 +29,14 @@ static void utf8_is_decoded_strictly(void **state)
 	check_decode("\xe2\x82\xac", 3, 0x20ac);
 	check_decode("\xf4\x8f\xbf\xbf", 4, 0x10ffff);
 	check_decode("\x80", 0, 0);
-	check_decode("\xc0\x80", 0, 0);         /* overlong */
+	check_decode("\xc0\x80", 0, 0); /* overlong */
 	check_decode("\xc1\xbf", 0, 0);
 	check_decode("\xe0\x9f\xbf", 0, 0);
 	check_decode("\xf0\x8f\xbf\xbf", 0, 0);
-	check_decode("\xed\xa0\x80", 0, 0);     /* a surrogate */
+	check_decode("\xed\xa0\x80", 0, 0); /* a surrogate */
 	check_decode("\xf4\x90\x80\x80", 0, 0); /* beyond Unicode */
 	check_decode("\xf5\x80\x80\x80", 0, 0);
-	check_decode("\xe2\x82", 0, 0);         /* cut off */
+	check_decode("\xe2\x82", 0, 0); /* cut off */
 	check_decode("\xf0\x9f\x92", 0, 0);
 	check_decode("\xff", 0, 0);
 }
@@ -66,8 +66,14 @@ static void nothing_that_acts_on_a_terminal_is_shown(void **state)
 	(void)state;
 	check_line(0, "a\x1b[31mb", "a\\x1b[31mb");
 	check_line(0, "a\nb\rc\td\x7f", "a\\x0ab\\x0dc\\x09d\\x7f");
-	check_line(0, "\xc2\x9b" "31m", "\\u{9b}31m");
-	check_line(0, "\xe2\x80\xae" "txt", "\\u{202e}txt");
+	check_line(0,
+		   "\xc2\x9b"
+		   "31m",
+		   "\\u{9b}31m");
+	check_line(0,
+		   "\xe2\x80\xae"
+		   "txt",
+		   "\\u{202e}txt");
 	check_line(0, "\xf3\xa0\x81\x81", "\\u{e0041}");
 	check_line(0, "caf\xc3\xa9 \xe6\x96\x87", "caf\xc3\xa9 \xe6\x96\x87");
 	check_line(0, "bad \xff\xc3", "bad \\xff\\xc3");
@@ -84,7 +90,13 @@ static void lines_are_cut_by_columns(void **state)
 	check_line(5, "ab\xe6\x96\x87\xe6\x96\x87", "ab\xe6\x96\x87~");
 	check_line(5, "a\xe6\x96\x87\xe6\x96\x87", "a\xe6\x96\x87\xe6\x96\x87");
 	check_line(4, "a\xe6\x96\x87\xe6\x96\x87", "a\xe6\x96\x87~");
-	check_line(4, "e\xcc\x81" "e\xcc\x81" "ee\xcc\x81", "e\xcc\x81" "e\xcc\x81" "ee\xcc\x81");
+	check_line(4,
+		   "e\xcc\x81"
+		   "e\xcc\x81"
+		   "ee\xcc\x81",
+		   "e\xcc\x81"
+		   "e\xcc\x81"
+		   "ee\xcc\x81");
 	check_line(4, "abc\x1b", "abc~");
 }
 

@@ -220,7 +220,8 @@ static void a_row_says_what_was_merged(void **state)
 
 static void a_process_has_its_own_peak(void **state)
 {
-	const struct query all = { ALL, .by = BY_PROCESS }, heap = { .heap = true, .by = BY_PROCESS };
+	const struct query all = { ALL, .by = BY_PROCESS },
+			   heap = { .heap = true, .by = BY_PROCESS };
 	struct snapshot *snapshot = sample();
 	struct rows rows;
 
@@ -239,7 +240,11 @@ static void a_process_has_its_own_peak(void **state)
 	snapshot__free(snapshot);
 }
 
-#define GLOBS(...) (const char *const[]){ __VA_ARGS__, NULL }
+#define GLOBS(...) \
+	(const char *const[]) \
+	{ \
+		__VA_ARGS__, NULL \
+	}
 
 static void globs_keep_and_drop_sites(void **state)
 {
@@ -310,12 +315,17 @@ static struct snapshot *grown(const uint64_t ids[3], const uint64_t bytes[3], ui
 		const struct stack stack = { .id = ids[i] };
 
 		snapshot__add_stack(snapshot, &stack);
-		sample_site(snapshot, 0, i, FAMILY_HEAP, (struct counters){ .live_bytes = bytes[i] });
+		sample_site(snapshot, 0, i, FAMILY_HEAP,
+			    (struct counters){ .live_bytes = bytes[i] });
 	}
 	return snapshot;
 }
 
-#define IDS(...) (const uint64_t[3]){ __VA_ARGS__ }
+#define IDS(...) \
+	(const uint64_t[3]) \
+	{ \
+		__VA_ARGS__ \
+	}
 
 static void growth_is_since_the_snapshot_before(void **state)
 {

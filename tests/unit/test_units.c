@@ -96,8 +96,14 @@ static void check_parse(int (*parse)(const char *, uint64_t *), const char *text
 static void bytes_are_read(void **state)
 {
 	static const char *const bad[] = {
-		"", "K", ".", "-1", "+1", " 1", "1 K", "1KK", "1X", "1e3", "0x10", "1.2.3", "1,5K",
-		"18446744073709551616", "16777216T", "99999999999999999999G",
+		"",          "K",
+		".",         "-1",
+		"+1",        " 1",
+		"1 K",       "1KK",
+		"1X",        "1e3",
+		"0x10",      "1.2.3",
+		"1,5K",      "18446744073709551616",
+		"16777216T", "99999999999999999999G",
 	};
 	uint64_t value;
 

@@ -62,12 +62,20 @@ static void check_sites(struct query query, size_t depth, const char *expected)
 static void a_snapshot_is_written_to_the_byte(void **state)
 {
 	const struct frame frame = {
-		.kind = FRAME_NATIVE, .function = "f", .module = "m", .has_offset = true, .offset = 16,
-		.file = "d/f.c", .line = 3,
+		.kind = FRAME_NATIVE,
+		.function = "f",
+		.module = "m",
+		.has_offset = true,
+		.offset = 16,
+		.file = "d/f.c",
+		.line = 3,
 	};
 	struct snapshot *snapshot = sample_of(&frame, 1, "x");
 	const struct snapshot_header header = {
-		.time_ns = SAMPLE_TIME, .elapsed_s = 5, .interval_s = 0.25, .mode = "exact",
+		.time_ns = SAMPLE_TIME,
+		.elapsed_s = 5,
+		.interval_s = 0.25,
+		.mode = "exact",
 		.losses = { 1, 2, 3, 4, 5, 6, 7 },
 	};
 	const struct view view = { .query = { ALL } };
@@ -76,10 +84,12 @@ static void a_snapshot_is_written_to_the_byte(void **state)
 	(void)state;
 	snapshot__set_header(snapshot, &header);
 	text = show(snapshot, &view);
-	assert_string_equal(text,
+	assert_string_equal(
+		text,
 		"{\"version\":1,\"time\":\"2026-11-22T12:00:05.123Z\",\"elapsed_s\":5.000,"
 		"\"interval_s\":0.250,\"mode\":\"exact\","
-		"\"totals\":{\"live_bytes\":32,\"live_count\":1,\"alloc_bytes\":32,\"alloc_count\":1,"
+		"\"totals\":{\"live_bytes\":32,\"live_count\":1,\"alloc_bytes\":32,"
+		"\"alloc_count\":1,"
 		"\"freed_bytes\":0,\"freed_count\":0,\"failed_count\":0,\"unmatched_frees\":0},"
 		"\"lost\":{\"blocks\":1,\"sites\":2,\"stacks\":3,\"inflight\":4,"
 		"\"truncated_stacks\":5,\"broken_stacks\":6,\"events\":7},"
@@ -88,7 +98,8 @@ static void a_snapshot_is_written_to_the_byte(void **state)
 		"\"freed_count\":0,\"peak_bytes\":32,\"failed_count\":0,\"unmatched_frees\":0}],"
 		"\"sites\":[{\"pid\":1,\"family\":\"heap\",\"live_bytes\":32,\"live_count\":1,"
 		"\"alloc_bytes\":32,\"alloc_count\":1,\"freed_bytes\":0,\"freed_count\":0,"
-		"\"peak_bytes\":32,\"stack\":[{\"kind\":\"native\",\"function\":\"f\",\"module\":\"m\","
+		"\"peak_bytes\":32,\"stack\":[{\"kind\":\"native\",\"function\":\"f\","
+		"\"module\":\"m\","
 		"\"offset\":16,\"file\":\"d/f.c\",\"line\":3,\"inlined\":false}]}]}");
 	free(text);
 	snapshot__free(snapshot);
@@ -97,24 +108,31 @@ static void a_snapshot_is_written_to_the_byte(void **state)
 static void stacks_say_what_is_known_of_them(void **state)
 {
 	(void)state;
-	check_sites((struct query){ ALL, .top = 1 }, 0,
+	check_sites(
+		(struct query){ ALL, .top = 1 }, 0,
 		"[{\"pid\":24916,\"family\":\"heap\",\"live_bytes\":3145728,\"live_count\":102330,"
-		"\"alloc_bytes\":3146628,\"alloc_count\":102339,\"freed_bytes\":900,\"freed_count\":9,"
+		"\"alloc_bytes\":3146628,\"alloc_count\":102339,\"freed_bytes\":900,"
+		"\"freed_count\":9,"
 		"\"peak_bytes\":3145800,\"stack\":["
 		"{\"kind\":\"native\",\"function\":\"Perl_safesysmalloc\",\"module\":\"perl\","
 		"\"offset\":703382,\"file\":\"/src/perl/util.c\",\"line\":154,\"inlined\":false},"
-		"{\"kind\":\"native\",\"function\":\"Perl_newSV\",\"module\":\"perl\",\"offset\":900,"
+		"{\"kind\":\"native\",\"function\":\"Perl_newSV\",\"module\":\"perl\","
+		"\"offset\":900,"
 		"\"file\":\"sv.c\",\"line\":2011,\"inlined\":true},"
 		"{\"kind\":\"native\",\"function\":\"main\",\"module\":\"perl\",\"offset\":900,"
 		"\"file\":\"perlmain.c\",\"line\":117,\"inlined\":false}]}]");
-	check_sites((struct query){ .mmap = true }, 2,
+	check_sites(
+		(struct query){ .mmap = true }, 2,
 		"[{\"pid\":77,\"family\":\"mmap\",\"live_bytes\":300,\"live_count\":2,"
 		"\"alloc_bytes\":5100,\"alloc_count\":102,\"freed_bytes\":4800,\"freed_count\":100,"
 		"\"peak_bytes\":5000,\"left_out\":3,\"end\":\"truncated\",\"stack\":["
-		"{\"kind\":\"native\",\"function\":\"PyFloat_FromDouble\",\"module\":\"python3.11\","
+		"{\"kind\":\"native\",\"function\":\"PyFloat_FromDouble\","
+		"\"module\":\"python3.11\","
 		"\"offset\":4660,\"inlined\":false},"
-		"{\"kind\":\"python\",\"function\":\"build\",\"file\":\"/srv/floats.py\",\"line\":5}]}]");
-	check_sites((struct query){ ALL, .include = (const char *const[]){ "libx.so", NULL } }, 0,
+		"{\"kind\":\"python\",\"function\":\"build\",\"file\":\"/srv/floats.py\","
+		"\"line\":5}]}]");
+	check_sites(
+		(struct query){ ALL, .include = (const char *const[]){ "libx.so", NULL } }, 0,
 		"[{\"pid\":24916,\"family\":\"heap\",\"live_bytes\":576,\"live_count\":5,"
 		"\"alloc_bytes\":676,\"alloc_count\":6,\"freed_bytes\":100,\"freed_count\":1,"
 		"\"peak_bytes\":600,\"end\":\"broken\",\"stack\":["
@@ -126,26 +144,32 @@ static void stacks_say_what_is_known_of_them(void **state)
 static void rows_have_the_keys_fields_only(void **state)
 {
 	(void)state;
-	check_sites((struct query){ ALL, .by = BY_LINE }, 0,
+	check_sites(
+		(struct query){ ALL, .by = BY_LINE }, 0,
 		"[{\"pid\":24916,\"family\":\"heap\",\"live_bytes\":3145728,\"live_count\":102330,"
-		"\"alloc_bytes\":3146628,\"alloc_count\":102339,\"freed_bytes\":900,\"freed_count\":9,"
+		"\"alloc_bytes\":3146628,\"alloc_count\":102339,\"freed_bytes\":900,"
+		"\"freed_count\":9,"
 		"\"peak_bytes\":3145800,\"merged\":1,"
 		"\"stack\":[{\"kind\":\"native\",\"file\":\"/src/perl/util.c\",\"line\":154}]},"
 		"{\"pid\":77,\"live_bytes\":5100,\"live_count\":202,\"alloc_bytes\":9900,"
 		"\"alloc_count\":302,\"freed_bytes\":4800,\"freed_count\":100,\"merged\":2,"
 		"\"stack\":[{\"kind\":\"python\",\"file\":\"/srv/floats.py\",\"line\":5}]},"
 		"{\"family\":\"heap\",\"live_bytes\":676,\"live_count\":6,\"alloc_bytes\":776,"
-		"\"alloc_count\":7,\"freed_bytes\":100,\"freed_count\":1,\"merged\":2,\"stack\":[]}]");
-	check_sites((struct query){ ALL, .by = BY_PROCESS, .top = 1 }, 0,
+		"\"alloc_count\":7,\"freed_bytes\":100,\"freed_count\":1,\"merged\":2,"
+		"\"stack\":[]}]");
+	check_sites(
+		(struct query){ ALL, .by = BY_PROCESS, .top = 1 }, 0,
 		"[{\"pid\":24916,\"family\":\"heap\",\"live_bytes\":3146304,\"live_count\":102335,"
-		"\"alloc_bytes\":3147304,\"alloc_count\":102345,\"freed_bytes\":1000,\"freed_count\":10,"
+		"\"alloc_bytes\":3147304,\"alloc_count\":102345,\"freed_bytes\":1000,"
+		"\"freed_count\":10,"
 		"\"peak_bytes\":4194304,\"merged\":2,\"stack\":[]}]");
 }
 
 static void check_frame(enum group_key by, const char *expected)
 {
 	json_t *sites = show_sites((struct query){ ALL, .by = by, .top = 1 }, 0);
-	json_t *stack = json_object_get(json_array_get(sites, 0), "stack"), *wanted = parse(expected);
+	json_t *stack = json_object_get(json_array_get(sites, 0), "stack"),
+	       *wanted = parse(expected);
 
 	assert_true(json_equal(stack, wanted));
 	json_decref(wanted);
@@ -164,8 +188,10 @@ static void every_key_has_its_fields(void **state)
 
 static void totals_are_of_everything_whatever_is_shown(void **state)
 {
-	const struct view view = { .query = { .top = 1, .heap = true,
-		.include = (const char *const[]){ "no such", NULL } } };
+	const struct view view = { .query = { .top = 1,
+					      .heap = true,
+					      .include =
+						      (const char *const[]){ "no such", NULL } } };
 	struct snapshot *snapshot = sample();
 	char *text = show(snapshot, &view);
 	json_t *json = parse(text), *totals = json_object_get(json, "totals");
@@ -242,7 +268,8 @@ static void what_is_not_known_is_absent(void **state)
 static void large_numbers_are_exact(void **state)
 {
 	const struct process process = {
-		.pid = 1, .counters = { UINT64_MAX, 1ULL << 63, 0, 0, 9007199254740993 },
+		.pid = 1,
+		.counters = { UINT64_MAX, 1ULL << 63, 0, 0, 9007199254740993 },
 	};
 	const struct snapshot_header header = { .elapsed_s = 1e300, .interval_s = -0.0004 };
 	struct snapshot *snapshot = snapshot__new();
@@ -283,8 +310,9 @@ static void long_output_is_whole(void **state)
 	stack = json_object_get(json_array_get(json_object_get(json, "sites"), 0), "stack");
 	assert_int_equal(json_array_size(stack), 3);
 	for (size_t i = 0; i < 3; i++)
-		assert_string_equal(json_string_value(json_object_get(json_array_get(stack, i),
-								      "function")), name);
+		assert_string_equal(
+			json_string_value(json_object_get(json_array_get(stack, i), "function")),
+			name);
 	json_decref(json);
 	free(text);
 	snapshot__free(snapshot);

@@ -38,11 +38,11 @@ static void check_grown(struct view view, const char *expected)
 	snapshot__free(snapshot);
 }
 
-#define HEADER                                                                                     \
-	"12:00:05  2 processes  1 exited  live 3.0 MiB in 102538 blocks  unmatched frees 2  "      \
+#define HEADER \
+	"12:00:05  2 processes  1 exited  live 3.0 MiB in 102538 blocks  unmatched frees 2  " \
 	"failed 1\n"
-#define GROWN                                                                                      \
-	"12:00:05  2 processes  1 exited  live 3.0 MiB in 102538 blocks  +1.5 MiB/s  "             \
+#define GROWN \
+	"12:00:05  2 processes  1 exited  live 3.0 MiB in 102538 blocks  +1.5 MiB/s  " \
 	"allocs 51.3 k/s  unmatched frees 2  failed 1\n"
 #define CUMULATIVE "cumulative: a site counts in the row of every frame it has\n"
 
@@ -50,47 +50,45 @@ static void stacks_are_tables(void **state)
 {
 	(void)state;
 	check((struct view){ .query = { ALL } },
-	      HEADER
-	      " 1  3.0 MiB  in 102330 blocks, average 31 B  perl[24916]\n"
-	      "      Perl_safesysmalloc  util.c:154      perl\n"
-	      "      Perl_newSV          sv.c:2011       perl (inlined)\n"
-	      "      main                perlmain.c:117  perl\n"
-	      " 2  4.7 KiB  in 200 blocks, average 24 B  python3[77] exited\n"
-	      "      PyFloat_FromDouble               python3.11\n"
-	      "      build               floats.py:5  (python)\n"
-	      "      build               floats.py:5  (python)\n"
-	      "      <module>            floats.py:9  (python)\n"
-	      "      main                python.c:15  python3.11\n"
-	      "      [stack is truncated here]\n"
-	      " 3  576 B  in 5 blocks, average 115 B  perl[24916]\n"
-	      "      libx.so+0xabc   libx.so\n"
-	      "      0x7f0000001000\n"
-	      "      [unknown]       (jit)\n"
-	      "      [stack is broken here]\n"
-	      " 4  300 B  in 2 blocks, average 150 B  mmap  python3[77] exited\n"
-	      "      PyFloat_FromDouble               python3.11\n"
-	      "      build               floats.py:5  (python)\n"
-	      "      build               floats.py:5  (python)\n"
-	      "      <module>            floats.py:9  (python)\n"
-	      "      main                python.c:15  python3.11\n"
-	      "      [stack is truncated here]\n"
-	      " 5  100 B  in 1 blocks, average 100 B  python3[77] exited\n"
-	      "      [unknown]\n");
+	      HEADER " 1  3.0 MiB  in 102330 blocks, average 31 B  perl[24916]\n"
+		     "      Perl_safesysmalloc  util.c:154      perl\n"
+		     "      Perl_newSV          sv.c:2011       perl (inlined)\n"
+		     "      main                perlmain.c:117  perl\n"
+		     " 2  4.7 KiB  in 200 blocks, average 24 B  python3[77] exited\n"
+		     "      PyFloat_FromDouble               python3.11\n"
+		     "      build               floats.py:5  (python)\n"
+		     "      build               floats.py:5  (python)\n"
+		     "      <module>            floats.py:9  (python)\n"
+		     "      main                python.c:15  python3.11\n"
+		     "      [stack is truncated here]\n"
+		     " 3  576 B  in 5 blocks, average 115 B  perl[24916]\n"
+		     "      libx.so+0xabc   libx.so\n"
+		     "      0x7f0000001000\n"
+		     "      [unknown]       (jit)\n"
+		     "      [stack is broken here]\n"
+		     " 4  300 B  in 2 blocks, average 150 B  mmap  python3[77] exited\n"
+		     "      PyFloat_FromDouble               python3.11\n"
+		     "      build               floats.py:5  (python)\n"
+		     "      build               floats.py:5  (python)\n"
+		     "      <module>            floats.py:9  (python)\n"
+		     "      main                python.c:15  python3.11\n"
+		     "      [stack is truncated here]\n"
+		     " 5  100 B  in 1 blocks, average 100 B  python3[77] exited\n"
+		     "      [unknown]\n");
 }
 
 static void depth_and_top_say_what_they_cut(void **state)
 {
 	(void)state;
 	check((struct view){ .query = { ALL, .top = 2 }, .depth = 1 },
-	      HEADER
-	      " 1  3.0 MiB  in 102330 blocks, average 31 B  perl[24916]\n"
-	      "      Perl_safesysmalloc  util.c:154  perl\n"
-	      "      ... 2 more frames\n"
-	      " 2  4.7 KiB  in 200 blocks, average 24 B  python3[77] exited\n"
-	      "      PyFloat_FromDouble  python3.11\n"
-	      "      ... 4 more frames\n"
-	      "      [stack is truncated here]\n"
-	      "... 3 more\n");
+	      HEADER " 1  3.0 MiB  in 102330 blocks, average 31 B  perl[24916]\n"
+		     "      Perl_safesysmalloc  util.c:154  perl\n"
+		     "      ... 2 more frames\n"
+		     " 2  4.7 KiB  in 200 blocks, average 24 B  python3[77] exited\n"
+		     "      PyFloat_FromDouble  python3.11\n"
+		     "      ... 4 more frames\n"
+		     "      [stack is truncated here]\n"
+		     "... 3 more\n");
 }
 
 /* One process, which goes on. */
@@ -130,8 +128,9 @@ static void a_row_begins_with_what_it_was_ranked_by(void **state)
 	for (int sort = SORT_LIVE; sort <= SORT_GROWTH; sort++) {
 		snprintf(expected, sizeof(expected),
 			 GROWN " 1  %s  perl[24916]\n"
-			 "      Perl_safesysmalloc  util.c:154  perl\n"
-			 "      ... 2 more frames\n... 4 more\n", rows[sort]);
+			       "      Perl_safesysmalloc  util.c:154  perl\n"
+			       "      ... 2 more frames\n... 4 more\n",
+			 rows[sort]);
 		check_grown((struct view){ .query = { ALL, .top = 1, .sort = sort }, .depth = 1 },
 			    expected);
 	}
@@ -140,14 +139,12 @@ static void a_row_begins_with_what_it_was_ranked_by(void **state)
 static void names_stand_below_each_other(void **state)
 {
 	(void)state;
-	check((struct view){ .query = { ALL, .by = BY_FUNCTION } },
-	      HEADER
+	check((struct view){ .query = { ALL, .by = BY_FUNCTION } }, HEADER
 	      " 1  3.0 MiB  in 102330 blocks, average 31 B  Perl_safesysmalloc  perl[24916]\n"
 	      " 2  5.0 KiB  in 202 blocks, average 25 B     build  heap and mmap  "
 	      "python3[77] exited\n"
 	      " 3  676 B  in 6 blocks, average 113 B        [unknown]  several processes\n");
-	check((struct view){ .query = { ALL, .by = BY_MODULE, .sort = SORT_PEAK } },
-	      HEADER
+	check((struct view){ .query = { ALL, .by = BY_MODULE, .sort = SORT_PEAK } }, HEADER
 	      " 1  peak 3.0 MiB  live 3.0 MiB  in 102330 blocks, average 31 B       perl  "
 	      "perl[24916]\n"
 	      " 2  peak at most 9.6 KiB  live 5.0 KiB  in 202 blocks, average 25 B  python3.11  "
@@ -156,31 +153,26 @@ static void names_stand_below_each_other(void **state)
 	      "perl[24916]\n"
 	      " 4  peak 100 B  live 100 B  in 1 blocks, average 100 B               [unknown]  "
 	      "python3[77] exited\n");
-	check((struct view){ .query = { ALL, .by = BY_PROCESS } },
-	      HEADER
+	check((struct view){ .query = { ALL, .by = BY_PROCESS } }, HEADER
 	      " 1  3.0 MiB  in 102335 blocks, average 31 B  perl[24916]\n"
 	      " 2  5.1 KiB  in 203 blocks, average 26 B     python3[77] exited  heap and mmap\n");
 	check((struct view){ .query = { ALL, .by = BY_FUNCTION, .cumulative = true, .top = 1 } },
-	      HEADER CUMULATIVE
-	      " 1  3.0 MiB  in 102330 blocks, average 31 B  main  perl[24916]\n"
-	      "... 5 more\n");
+	      HEADER CUMULATIVE " 1  3.0 MiB  in 102330 blocks, average 31 B  main  perl[24916]\n"
+				"... 5 more\n");
 }
 
 static void lines_and_files_speak_tracemallocs_words(void **state)
 {
 	(void)state;
 	check((struct view){ .query = { ALL, .by = BY_LINE } },
-	      HEADER
-	      "/src/perl/util.c:154: size=3072 KiB, count=102330, average=31 B\n"
-	      "/srv/floats.py:5: size=5100 B, count=202, average=25 B\n"
-	      "[unknown]: size=676 B, count=6, average=113 B\n");
+	      HEADER "/src/perl/util.c:154: size=3072 KiB, count=102330, average=31 B\n"
+		     "/srv/floats.py:5: size=5100 B, count=202, average=25 B\n"
+		     "[unknown]: size=676 B, count=6, average=113 B\n");
 	check((struct view){ .query = { ALL, .by = BY_FILE, .sort = SORT_ALLOC } },
-	      HEADER
-	      "/src/perl/util.c:0: alloc_size=3073 KiB, alloc_count=102339, average=31 B\n"
-	      "/srv/floats.py:0: alloc_size=9900 B, alloc_count=302, average=33 B\n"
-	      "[unknown]: alloc_size=776 B, alloc_count=7, average=111 B\n");
-	check((struct view){ .query = { ALL, .by = BY_LINE, .sort = SORT_PEAK, .top = 2 } },
-	      HEADER
+	      HEADER "/src/perl/util.c:0: alloc_size=3073 KiB, alloc_count=102339, average=31 B\n"
+		     "/srv/floats.py:0: alloc_size=9900 B, alloc_count=302, average=33 B\n"
+		     "[unknown]: alloc_size=776 B, alloc_count=7, average=111 B\n");
+	check((struct view){ .query = { ALL, .by = BY_LINE, .sort = SORT_PEAK, .top = 2 } }, HEADER
 	      "/src/perl/util.c:154: peak=3072 KiB, size=3072 KiB, count=102330, average=31 B\n"
 	      "/srv/floats.py:5: peak<=9800 B, size=5100 B, count=202, average=25 B\n"
 	      "... 1 more\n");
@@ -291,7 +283,10 @@ static void one_column_is_no_disaster(void **state)
 static void names_are_data(void **state)
 {
 	const struct frame frame = {
-		.kind = FRAME_NATIVE, .function = "f\x1b]0;x\x07", .file = "dir\n/a\xff.c", .line = 1,
+		.kind = FRAME_NATIVE,
+		.function = "f\x1b]0;x\x07",
+		.file = "dir\n/a\xff.c",
+		.line = 1,
 		.module = "\xe2\x80\xaelib",
 	};
 	struct snapshot *snapshot = sample_of(&frame, 1, "a\nb\x1b[2J");
@@ -320,7 +315,8 @@ static void long_names_are_shown(void **state)
 	snapshot = sample_of(&frame, 1, "x");
 	snprintf(expected, sizeof(expected),
 		 "00:00:00  x[1]  live 32 B in 1 blocks  peak 32 B\n"
-		 "%s:7: size=32 B, count=1, average=32 B\n", file);
+		 "%s:7: size=32 B, count=1, average=32 B\n",
+		 file);
 	check_snapshot(snapshot, (struct view){ .query = { ALL, .by = BY_LINE } }, expected);
 	snapshot__free(snapshot);
 }
