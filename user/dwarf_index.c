@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "dwarf_scope.h"
 #include "span.h"
+#include "string_pool.h"
 
-enum { DEPTH_MAX = 128 }; /* of nested DIEs */
+enum { DEPTH_MAX = 128 };  /* of nested DIEs */
+enum { ORIGIN_STEPS = 4 }; /* inlined call, abstract instance, declaration: one to spare */
 
 /* A call that was inlined: a node of its function's tree. */
 struct inlined {
@@ -30,6 +33,8 @@ struct unit {
 	struct function *functions;
 	size_t count, room;
 	struct spans spans; /* of functions */
+	bool qualifies;     /* C++: a name needs the scopes around it */
+	struct dwarf_scopes scopes;
 	Dwarf_Lines *lines;
 	size_t line_count;
 	Dwarf_Files *files;
@@ -41,6 +46,7 @@ struct dwarf_index {
 	struct unit *units;
 	size_t count, room;
 	struct spans spans; /* of units */
+	struct string_pool *names;
 	uint64_t budget;    /* DIEs and ranges that may still be read: a sound file never needs all */
 };
 
@@ -48,9 +54,14 @@ struct dwarf_index *dwarf_index__new(Dwarf *dwarf)
 {
 	struct dwarf_index *index = calloc(1, sizeof(*index));
 
-	if (index)
-		index->dwarf = dwarf;
-	return index;
+	if (!index)
+		return NULL;
+	index->dwarf = dwarf;
+	index->names = string_pool__new();
+	if (index->names)
+		return index;
+	free(index);
+	return NULL;
 }
 
 static void unit__free(struct unit *unit)
@@ -61,6 +72,7 @@ static void unit__free(struct unit *unit)
 	}
 	free(unit->functions);
 	spans__free(&unit->spans);
+	dwarf_scopes__free(&unit->scopes);
 }
 
 void dwarf_index__free(struct dwarf_index *index)
@@ -71,6 +83,7 @@ void dwarf_index__free(struct dwarf_index *index)
 		unit__free(&index->units[i]);
 	free(index->units);
 	spans__free(&index->spans);
+	string_pool__free(index->names);
 	free(index);
 }
 
@@ -130,13 +143,41 @@ static const char *die__string(Dwarf_Die *die, unsigned int attribute)
 	return dwarf_formstring(dwarf_attr_integrate(die, attribute, &memory));
 }
 
-static const char *die__function(Dwarf_Die *die)
+static const char *die__linkage_name(Dwarf_Die *die)
 {
 	const char *name = die__string(die, DW_AT_linkage_name);
 
-	if (!name)
-		name = die__string(die, DW_AT_MIPS_linkage_name);
-	return name ? name : die__string(die, DW_AT_name);
+	return name ? name : die__string(die, DW_AT_MIPS_linkage_name);
+}
+
+/* What `die` is an instance or the body of. */
+static bool die__reference(Dwarf_Die *die, Dwarf_Die *origin)
+{
+	Dwarf_Attribute memory;
+
+	return dwarf_formref_die(dwarf_attr(die, DW_AT_abstract_origin, &memory), origin) ||
+	       dwarf_formref_die(dwarf_attr(die, DW_AT_specification, &memory), origin);
+}
+
+/* Where its function was first said to be: that is where its scopes are. */
+static Dwarf_Off die__origin(Dwarf_Die *die)
+{
+	Dwarf_Die at = *die, origin;
+
+	for (int steps = 0; steps < ORIGIN_STEPS && die__reference(&at, &origin); steps++)
+		at = origin;
+	return dwarf_dieoffset(&at);
+}
+
+static void frame__name(struct dwarf_frame *frame, const struct dwarf_index *index,
+			const struct unit *unit, Dwarf_Die *die)
+{
+	const char *name = die__linkage_name(die);
+
+	frame->plain = !name;
+	if (frame->plain && (name = die__string(die, DW_AT_name)))
+		name = dwarf_scopes__qualify(&unit->scopes, die__origin(die), name, index->names);
+	frame->function = name;
 }
 
 static Dwarf_Word die__number(Dwarf_Die *die, unsigned int attribute)
@@ -214,22 +255,50 @@ static bool tag__may_hold_functions(int tag)
 	return false;
 }
 
-static int unit__walk(struct dwarf_index *index, struct unit *unit, Dwarf_Die *parent, int depth)
+static int unit__walk(struct dwarf_index *index, struct unit *unit, Dwarf_Die *parent, uint32_t scope,
+		      int depth);
+
+static int unit__visit(struct dwarf_index *index, struct unit *unit, Dwarf_Die *die, uint32_t scope,
+		       int depth)
+{
+	int tag = dwarf_tag(die);
+	int error = 0;
+
+	if (tag == DW_TAG_subprogram)
+		error = unit__add_function(index, unit, die);
+	if (!error && tag == DW_TAG_subprogram && unit->qualifies && !die__linkage_name(die))
+		error = dwarf_scopes__place(&unit->scopes, die, scope);
+	if (error || !tag__may_hold_functions(tag) || !dwarf_haschildren(die))
+		return error;
+	if (unit->qualifies && tag != DW_TAG_lexical_block)
+		error = dwarf_scopes__enter(&unit->scopes, die, scope, &scope);
+	return error ? error : unit__walk(index, unit, die, scope, depth + 1);
+}
+
+static int unit__walk(struct dwarf_index *index, struct unit *unit, Dwarf_Die *parent, uint32_t scope,
+		      int depth)
 {
 	Dwarf_Die die;
-	int error = 0;
+	int error;
 
 	if (depth > DEPTH_MAX || dwarf_child(parent, &die))
 		return 0;
 	do {
-		int tag = dwarf_tag(&die);
-
-		if (tag == DW_TAG_subprogram)
-			error = unit__add_function(index, unit, &die);
-		if (!error && tag__may_hold_functions(tag))
-			error = unit__walk(index, unit, &die, depth + 1);
+		error = unit__visit(index, unit, &die, scope, depth);
 	} while (!error && die__next(index, &die));
 	return error;
+}
+
+static bool unit__is_cxx(struct unit *unit)
+{
+	switch (dwarf_srclang(&unit->die)) {
+	case DW_LANG_C_plus_plus:
+	case DW_LANG_C_plus_plus_03:
+	case DW_LANG_C_plus_plus_11:
+	case DW_LANG_C_plus_plus_14:
+		return true;
+	}
+	return false;
 }
 
 static int unit__index(struct dwarf_index *index, struct unit *unit)
@@ -243,7 +312,8 @@ static int unit__index(struct dwarf_index *index, struct unit *unit)
 		unit->line_count = 0;
 	if (dwarf_getsrcfiles(&unit->die, &unit->files, &files))
 		unit->files = NULL;
-	if (unit__walk(index, unit, &unit->die, 0))
+	unit->qualifies = unit__is_cxx(unit);
+	if (unit__walk(index, unit, &unit->die, DWARF_SCOPE_NONE, 0))
 		return -ENOMEM;
 	spans__sort(&unit->spans);
 	return 0;
@@ -340,10 +410,9 @@ static void frame__place_by_line(struct dwarf_frame *frame, const struct unit *u
 	Dwarf_Line *line = unit__line(unit, address);
 	int number;
 
-	/* Line 0: the compiler's own code, which is of no line. */
-	if (!line || dwarf_lineno(line, &number) || number <= 0)
+	if (!line || dwarf_lineno(line, &number))
 		return;
-	frame->line = number;
+	frame->line = number > 0 ? number : 0; /* 0: the compiler's own code, of no line */
 	frame->file = dwarf_linesrc(line, NULL, NULL);
 }
 
@@ -357,19 +426,21 @@ static void frame__place_by_call(struct dwarf_frame *frame, const struct unit *u
 	frame->file = dwarf_filesrc(unit->files, die__number(call, DW_AT_call_file), NULL, NULL);
 }
 
-static void frame__name_real(struct dwarf_frame *frame, struct function *function)
+static void frame__name_real(struct dwarf_frame *frame, const struct dwarf_index *index,
+			     const struct unit *unit, struct function *function)
 {
 	Dwarf_Addr base, start, end;
 
-	frame->function = die__function(&function->die);
+	frame__name(frame, index, unit, &function->die);
 	/* Not dwarf_entrypc(): a function in several pieces has only ranges, the first one first. */
 	if (dwarf_ranges(&function->die, 0, &base, &start, &end) > 0)
 		frame->start = start;
 }
 
 /* From the innermost call outwards; each call says where in the next frame it stands. */
-static int function__frames(const struct unit *unit, struct function *function, uint64_t address,
-			    struct dwarf_frame *frames, int max)
+static int function__frames(const struct dwarf_index *index, const struct unit *unit,
+			    struct function *function, uint64_t address, struct dwarf_frame *frames,
+			    int max)
 {
 	uint32_t at = function__innermost(function, address);
 	Dwarf_Die *call = NULL;
@@ -384,11 +455,11 @@ static int function__frames(const struct unit *unit, struct function *function, 
 		else
 			frame__place_by_line(frame, unit, address);
 		if (!at) {
-			frame__name_real(frame, function);
+			frame__name_real(frame, index, unit, function);
 			return count + 1;
 		}
 		call = &function->inlined[at - 1].die;
-		frame->function = die__function(call);
+		frame__name(frame, index, unit, call);
 		at = function->inlined[at - 1].parent;
 	}
 	return count;
@@ -416,7 +487,7 @@ static int unit__frames(struct dwarf_index *index, struct unit *unit, uint64_t a
 	function = &unit->functions[span->item];
 	if (function__index(index, function))
 		return -ENOMEM;
-	return function__frames(unit, function, address, frames, max);
+	return function__frames(index, unit, function, address, frames, max);
 }
 
 int dwarf_index__find(struct dwarf_index *index, uint64_t address, struct dwarf_frame *frames, int max)

@@ -2,9 +2,10 @@
 #ifndef MEMWATCH_DWARF_INDEX_H
 #define MEMWATCH_DWARF_INDEX_H
 /*
- * Which functions, inlined and real, DWARF puts an address in, and which lines. Indexed by itself: .debug_aranges need not be there
- * (clang leaves it out), and dwarf_getscopes() takes milliseconds a call. Units, functions and
- * what is inlined into one are read when they are first asked for. Not thread-safe (libdw is not).
+ * Which functions, inlined and real, DWARF puts an address in, and which lines. Indexed by itself:
+ * .debug_aranges need not be there (clang leaves it out), and dwarf_getscopes() takes milliseconds
+ * a call. Units, functions and what is inlined into one are read when they are first asked for.
+ * Not thread-safe (libdw is not).
  */
 #include <elfutils/libdw.h>
 #include <stdbool.h>
@@ -13,10 +14,11 @@
 struct dwarf_index;
 
 struct dwarf_frame {
-	const char *function; /* linkage name, else name; NULL when not known. Lives in the Dwarf */
+	const char *function; /* linkage name, else name; NULL when not known. Lives as long as the index */
 	const char *file;     /* NULL when not known */
 	unsigned int line;    /* 0 when not known */
 	uint64_t start;       /* of the real function, an address; 0 when inlined or not known */
+	bool plain;           /* `function` is no linkage name */
 	bool inlined;
 };
 

@@ -209,7 +209,8 @@ static const char *symbols__readable(struct symbols *symbols, const char *name)
 
 /*
  * The linkage name of the real function in `frame`. Where the object exports a name for its first
- * byte, it is the one that callers know: DWARF has __libc_malloc for malloc.
+ * byte, it is the one that callers know: DWARF has __libc_malloc for malloc. gcc gives local C++
+ * functions no linkage name in DWARF, but the symbol has one.
  */
 static const char *source__linkage_name(const struct source *source, uint64_t address,
 					const struct dwarf_frame *frame)
@@ -218,7 +219,11 @@ static const char *source__linkage_name(const struct source *source, uint64_t ad
 
 	if (!symtab__find(source->symtab, address, &match))
 		return frame->function;
-	if (!frame->function || (match.start == frame->start && !match.local))
+	if (!frame->function)
+		return match.name;
+	if (match.start != frame->start)
+		return frame->function;
+	if (!match.local || (frame->plain && !strncmp(match.name, "_Z", 2)))
 		return match.name;
 	return frame->function;
 }
