@@ -24,6 +24,7 @@ struct thread {
 	u64 stack;
 	u64 length;     /* mremap: of the old range */
 	u32 protection, flags;
+	u64 freed;      /* the block that was freed last, until the thread allocates: see free__enter */
 	bool has_block; /* `block` was taken off the books by this call */
 	struct block block;
 };
@@ -139,8 +140,9 @@ static inline void free__enter(struct thread *thread, struct book *book, u64 add
 		return;
 	if (block__take(thread->book, address, &block))
 		block__settle(thread->book, book, &block);
-	else
+	else if (address != thread->freed) /* one free may call another: cfree, operator delete */
 		__sync_fetch_and_add(&book->unmatched_frees, 1);
+	thread->freed = address;
 }
 
 static inline void unmap__enter(struct thread *thread, struct book *book, u64 address, u64 length)
@@ -171,7 +173,7 @@ static inline void thread__remember(struct thread *thread, struct pt_regs *regs,
 	u32 kind = COOKIE_KIND(cookie);
 
 	thread->has_block = false;
-	thread->pointer = 0;
+	thread->pointer = thread->freed = 0;
 	switch (kind) {
 	case ENTRY_MALLOC:
 		thread->size = argument(regs, cookie, 0);

@@ -132,7 +132,7 @@ struct book {
 	__u32 changes_seen;    /* what `changes` was before the slice was read; written by user space */
 	__u32 asked;           /* an EVENT_MAPPINGS is under way; reset by user space */
 	__u32 mapped;          /* the program has made mappings of its own */
-	__u32 zero;
+	__u32 python;          /* there is a python_record */
 };
 MEMWATCH_ASSERT_SIZE(struct book, 104);
 

@@ -5,10 +5,10 @@
  * Which stack is this? A memo vouches for it, or it is walked and interned. Either way the answer
  * is an id under which `stacks` holds the normalised frames.
  */
-#include "unwind.bpf.h"
+#include "python.bpf.h"
 
 enum {
-	MEMO_WINDOW = 4096, /* bytes of stack read at once */
+	MEMO_WINDOW = 3072, /* bytes of stack read at once */
 	MEMO_SLACK = 64,    /* words: saved frame pointers are noted late, when they are used */
 };
 
@@ -20,9 +20,12 @@ struct memo {
 	u32 book, generation;
 	u32 word_count;
 	u16 state, last; /* last: the greatest of places */
-	bool uses_rbp;
+	bool uses_rbp, python_begun;
 	u16 places[WALK_WORDS];
 	u64 words[WALK_WORDS];
+	u64 python_youngest;
+	u32 python_count;
+	struct python_frame pythons[PYTHON_FRAMES];
 };
 
 struct scratch { /* of one thread: a probe program can be preempted, so none of it is per CPU */
@@ -43,12 +46,6 @@ struct {
 	__type(key, u32);
 	__type(value, struct memo);
 } memos SEC(".maps");
-
-static inline u64 mix(u64 hash, u64 word)
-{
-	hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL; /* 2^64 / the golden ratio */
-	return hash ^ hash >> 29;
-}
 
 static inline struct memo *memo__of(u32 book, u64 slot, u64 pc)
 {
@@ -115,6 +112,27 @@ static long memo__compare_far(u32 unused, struct memo_check *check)
 	return 0;
 }
 
+/* Python's frames lie on the heap: they are read again, each whole. */
+static inline bool memo__same_python(const struct memo *memo, u32 id)
+{
+	const struct python_record *python = bpf_map_lookup_elem(&pythons, &id);
+
+	if (!python || python__youngest(python) != memo->python_youngest)
+		return false;
+	for (u32 i = 0; i < PYTHON_FRAMES; i++) {
+		const struct python_frame *old = &memo->pythons[i];
+		struct python_frame frame = {};
+
+		if (i >= memo->python_count)
+			break;
+		if (!python__read(python, old->frame, &frame) || frame.back != old->back ||
+		    frame.code != old->code || frame.instruction != old->instruction ||
+		    frame.first_line != old->first_line || frame.marker != old->marker)
+			return false;
+	}
+	return true;
+}
+
 /*
  * True when `memo` proves that a walk from here would end at memo->stack. All that the walk read is
  * compared, so nothing is taken on trust but the tables, for which the generation stands.
@@ -132,7 +150,9 @@ static inline bool memo__holds(const struct memo *memo, struct scratch *scratch,
 		return false;
 	if (check.next < check.count)
 		bpf_loop(check.count - check.next, memo__compare_far, &check, 0);
-	return check.next == check.count;
+	if (check.next != check.count)
+		return false;
+	return !memo->python_begun || memo__same_python(memo, id);
 }
 
 static inline void memo__write(struct memo *memo, const struct walk *walk, u32 generation, u64 rbp,
@@ -152,41 +172,43 @@ static inline void memo__write(struct memo *memo, const struct walk *walk, u32 g
 	memo->word_count = walk->word_count;
 	memo->last = walk->last_place;
 	memo->state = walk->record.state;
-	__builtin_memcpy(memo->places, walk->places, sizeof(memo->places));
-	for (u32 i = 0; i < WALK_WORDS && i < walk->word_count; i++)
-		memo->words[i] = walk->words[i];
+	memo->python_begun = walk->python_begun;
+	memo->python_youngest = walk->python_youngest;
+	memo->python_count = walk->python_count;
+	/* A helper copies what clang will not inline. */
+	if (walk->python_count)
+		bpf_probe_read_kernel(memo->pythons, sizeof(memo->pythons), walk->pythons);
+	bpf_probe_read_kernel(memo->places, sizeof(memo->places), walk->places);
+	bpf_probe_read_kernel(memo->words, sizeof(memo->words), walk->words);
 	__sync_fetch_and_add(&memo->sequence, 1);
-}
-
-static inline void walk__push(struct walk *walk, u64 frame)
-{
-	u32 n = walk->record.count;
-
-	if (n >= MEMWATCH_MAX_FRAMES)
-		return;
-	walk->record.frames[n] = frame;
-	walk->record.count = n + 1;
-	walk->hash = mix(walk->hash, frame);
 }
 
 struct walk_context { /* bpf_loop's context must be on the BPF stack */
 	struct walk *walk;
+	const struct python_record *python; /* NULL: the process has no interpreter */
 };
 
 /* Notes the frame at pc and goes to its caller's. */
 static long walk__step(u32 unused, struct walk_context *context)
 {
 	struct walk *walk = context->walk;
-	struct mapping_record *mapping = mapping__at(walk, walk->pc - !walk->exact);
+	struct mapping_record *mapping;
 	enum step step;
 	u64 offset;
 
-	if (!mapping && walk__see_through(walk))
-		mapping = mapping__at(walk, walk->pc - 1);
 	if (walk->record.count >= MEMWATCH_MAX_FRAMES) {
 		walk->record.state = STACK_STATE_TRUNCATED;
 		return 1;
 	}
+	if (walk->in_python) {
+		python__step(walk, context->python);
+		return 0;
+	}
+	if (walk->ended)
+		return 1;
+	mapping = mapping__at(walk, walk->pc - !walk->exact);
+	if (!mapping && walk__see_through(walk))
+		mapping = mapping__at(walk, walk->pc - 1);
 	if (!mapping) {
 		walk->unmapped = true;
 		walk__push(walk, (u64)FRAME_TAG_ADDRESS << 60 | FRAME_ADDRESS(walk->pc));
@@ -198,6 +220,8 @@ static long walk__step(u32 unused, struct walk_context *context)
 		u64 tag = walk->exact ? FRAME_TAG_EXACT : FRAME_TAG_RETURN;
 
 		walk__push(walk, tag << 60 | (u64)mapping->object << 40 | FRAME_OFFSET(offset));
+		if (context->python && python__is_evaluator(context->python, walk->pc - 1))
+			python__enter(walk, context->python);
 		step = step__native(walk, mapping->object, offset - !walk->exact);
 	} else {
 		walk__push(walk, (u64)FRAME_TAG_ADDRESS << 60 | FRAME_ADDRESS(walk->pc));
@@ -206,7 +230,10 @@ static long walk__step(u32 unused, struct walk_context *context)
 	}
 	if (step == STEP_END)
 		walk->record.state = STACK_STATE_COMPLETE;
-	return step != STEP_ON;
+	walk->ended = step != STEP_ON;
+	if (walk->ended && !walk->in_python)
+		return 1;
+	return 0; /* bools in memory may be anything, to the verifier */
 }
 
 static inline bool stack__same(const struct stack_record *a, const struct stack_record *b)
@@ -263,7 +290,10 @@ static inline void walk__start(struct walk *walk, u32 id, const struct book *boo
 	walk->mappings = slice >> 32;
 	walk->book = id;
 	walk->word_count = walk->last_place = 0;
-	walk->exact = walk->uses_rbp = walk->unmapped = false;
+	walk->exact = walk->uses_rbp = walk->unmapped = walk->ended = false;
+	walk->python_count = 0;
+	walk->python_youngest = 0;
+	walk->python_begun = walk->in_python = false;
 	walk->record.count = walk->record.book = walk->record.pointers = 0;
 	walk->record.state = STACK_STATE_BROKEN;
 	walk__note(walk, slot, pc);
@@ -294,8 +324,10 @@ static __noinline u64 stack__walk(struct walk *walk, u32 id, struct book *book)
 	if (!walk || !book)
 		return 0;
 	LOSE(walks);
+	if (book->python)
+		context.python = bpf_map_lookup_elem(&pythons, &id);
 	changing = book->changes != book->changes_seen;
-	bpf_loop(MEMWATCH_MAX_FRAMES + 1, walk__step, &context, 0);
+	bpf_loop(2 * MEMWATCH_MAX_FRAMES, walk__step, &context, 0); /* shim frames are steps too */
 	if (changing) /* a mapping may be another than the slice says: the stack may be wrong */
 		walk->record.state = STACK_STATE_BROKEN;
 	if (walk->unmapped || changing) {

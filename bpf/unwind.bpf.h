@@ -13,6 +13,13 @@ enum {
 	WALK_WORDS = 160,        /* stack words that a memo can hold */
 	MAPPING_STEPS = 12,      /* up to 4096 executable mappings a process */
 	ROW_STEPS = 16,          /* up to 65536 rows a page: one for each byte */
+	PYTHON_FRAMES = 32,      /* Python frames that a memo can hold */
+};
+
+struct python_frame { /* what one frame of CPython holds; `frame` is its address */
+	u64 frame, code, back, instruction;
+	u32 first_line;
+	u32 marker;
 };
 
 struct walk {
@@ -25,13 +32,26 @@ struct walk {
 	u32 book;
 	u32 word_count;  /* above WALK_WORDS: no memo can hold this walk */
 	u32 last_place;  /* the greatest of places */
+	bool ended;      /* no caller */
 	bool exact;      /* pc is an interrupted instruction, not a return address */
 	bool uses_rbp;   /* the walk depended on the rbp that it started with */
 	bool unmapped;   /* met code that the slice of mappings does not show */
+	u64 python_frame;    /* the next of the thread's list */
+	u64 python_youngest; /* where the list began */
+	u32 python_count;
+	bool python_begun;   /* the list was looked at */
+	bool in_python;      /* its next frame ran in the evaluator's frame that was just noted */
 	u16 places[WALK_WORDS]; /* distance from slot, in words */
 	u64 words[WALK_WORDS];
+	struct python_frame pythons[PYTHON_FRAMES];
 	struct stack_record record;
 };
+
+static inline u64 mix(u64 hash, u64 word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL; /* 2^64 / the golden ratio */
+	return hash ^ hash >> 29;
+}
 
 /* 1 when a < b, else 0; for values below 2^63. No branch: the verifier would follow both. */
 static inline u64 below(u64 a, u64 b)
