@@ -5,5 +5,6 @@
 #include "options.h"
 
 int command_top(const struct options *options);
+int command_doctor(const struct options *options);
 
 #endif

@@ -14,6 +14,8 @@ static int run(const struct options *options)
 		puts("memwatch " MEMWATCH_VERSION);
 		return 0;
 	}
+	if (options->verb == VERB_DOCTOR)
+		return command_doctor(options);
 	return command_top(options);
 }
 
