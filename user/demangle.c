@@ -10,6 +10,7 @@
 #include <libiberty/demangle.h>
 
 enum { MANGLED_MAX = 16 * 1024, READABLE_MAX = 64 * 1024 };
+enum { D_REFERENCES_MAX = 32 };
 enum { STYLE = DMGL_PARAMS | DMGL_ANSI };
 
 struct output {
@@ -27,6 +28,19 @@ static void output__append(const char *text, size_t length, void *opaque)
 	if (output->length > READABLE_MAX)
 		longjmp(output->full, 1);
 	fwrite(text, 1, length, output->stream);
+}
+
+/*
+ * libiberty's D decoder can not be stopped, and references to earlier types can double the text
+ * over and over: m of them in each of n / m types make m^(n/m) texts, 130 000 at the worst for 32.
+ */
+static char *demangle__d(const char *name)
+{
+	int references = 0;
+
+	for (const char *at = name; *at; at++)
+		references += *at == 'Q';
+	return references <= D_REFERENCES_MAX ? dlang_demangle(name, STYLE) : NULL;
 }
 
 typedef int (*decoder)(const char *name, int style, demangle_callbackref append, void *opaque);
@@ -65,6 +79,6 @@ char *demangle(const char *name)
 		return text ? text : demangle__bounded(cplus_demangle_v3_callback, name);
 	}
 	if (!strncmp(name, "_D", 2) && isdigit((unsigned char)name[2]))
-		return dlang_demangle(name, STYLE);
+		return demangle__d(name);
 	return !strcmp(name, "_Dmain") ? strdup("D main") : NULL;
 }

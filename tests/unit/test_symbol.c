@@ -499,31 +499,42 @@ static void test_demangle(void **state)
 	assert_demangled("_Dmain", "D main");
 }
 
-/* Each repeats the one before twice: 40 levels would be a text of a terabyte. */
+/* f(A, pair<A, A>, pair<B, B>, ...): each parameter is the one before twice. */
+static void make_cxx_bomb(char *name, int levels)
+{
+	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+	name += sprintf(name, "_Z1fSt4pairIiiE");
+	for (int i = 0; i < levels; i++)
+		name += sprintf(name, "S_IS%c_S%c_E", digits[i], digits[i]);
+}
+
+/* f(int[int], A[A], B[B], ...) likewise: each begins five bytes behind the one before. */
+static void make_d_bomb(char *name, int levels)
+{
+	name += sprintf(name, "_D1fFHiiHQeQg");
+	for (int i = 1; i < levels; i++)
+		name += sprintf(name, "HQgQi");
+	strcpy(name, "Zv");
+}
+
 static void test_demangle_is_bounded(void **state)
 {
-	char name[1024] = "_Z1fI";
-	size_t length;
+	char name[12000];
 
 	(void)state;
-	strcat(name, "St4pairIiiE");
-	for (int i = 0; i < 34; i++) {
-		char again[32];
-		char digit[3] = "";
-
-		if (i)
-			snprintf(digit, sizeof(digit), "%c", i < 10 ? '0' + i : 'A' + i - 10);
-		snprintf(again, sizeof(again), "St4pairIS%s_S%s_E", digit, digit);
-		strcat(name, again);
-	}
-	strcat(name, "EvT_");
-	free(demangle(name));
-	length = strlen(name);
-	memset(name, 'P', sizeof(name) - 1);
+	make_cxx_bomb(name, 1);
+	assert_demangled(name, "f(std::pair<int, int>, std::pair<std::pair<int, int>, std::pair<int, int> >)");
+	make_cxx_bomb(name, 33); /* hundreds of gigabytes */
+	assert_demangled(name, NULL);
+	make_d_bomb(name, 2);
+	assert_demangled(name, "f(int[int], int[int][int[int]], int[int][int[int]][int[int][int[int]]])");
+	make_d_bomb(name, 40);
+	assert_demangled(name, NULL);
+	memset(name, 'P', sizeof(name) - 1); /* pointers to pointers to ... */
 	memcpy(name, "_Z1f", 4);
 	name[sizeof(name) - 1] = '\0';
-	assert_true(length < sizeof(name));
-	free(demangle(name));
+	assert_demangled(name, NULL);
 }
 
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
