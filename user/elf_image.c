@@ -47,6 +47,15 @@ ssize_t elf_image__read(const struct elf_image *image, void *buffer, size_t size
 	return (ssize_t)done;
 }
 
+uint64_t elf_image__skip_hole(const struct elf_image *image, uint64_t offset)
+{
+	off_t data = lseek(image->fd, (off_t)offset, SEEK_DATA);
+
+	if (data < 0)
+		return errno == ENXIO ? image->size : offset;
+	return (uint64_t)data;
+}
+
 static int segment__compare(const void *a, const void *b)
 {
 	const struct elf_segment *x = a, *y = b;

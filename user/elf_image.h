@@ -42,6 +42,11 @@ int elf_image__section(struct elf_image *image, const char *name, struct elf_byt
  * end. As above.
  */
 int elf_image__eh_frame(struct elf_image *image, struct elf_bytes *bytes);
+/*
+ * The first place at or after `offset` that is not in a hole of the file; its size when there is
+ * none.
+ */
+uint64_t elf_image__skip_hole(const struct elf_image *image, uint64_t offset);
 /* Up to `size` bytes at `offset` of the file; how many, or -errno. */
 ssize_t elf_image__read(const struct elf_image *image, void *buffer, size_t size, uint64_t offset);
 
