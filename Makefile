@@ -20,6 +20,9 @@ LIBS := -lbpf -ldw -lelf -lZydis -ljansson -lz -llzma -liberty -lpthread -lm
 ifdef ASAN
 ALL_CFLAGS += -fsanitize=address,undefined -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined
+else
+# An allocator of its own: libc's would trap into its probes when the whole system is observed.
+ALLOCATOR := -l:libjemalloc_pic.a -lstdc++
 endif
 
 USER_OBJECTS := $(patsubst %.c,$O/%.o,$(wildcard user/*.c))
@@ -85,7 +88,7 @@ $(LIBRARY): $(filter-out $O/user/main.o,$(USER_OBJECTS))
 
 $O/memwatch: $O/user/main.o $(LIBRARY)
 	$(call say,LINK)
-	$Q$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$Q$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR)
 
 $O/tests/unit/%: $O/tests/unit/%.o $(LIBRARY)
 	$(call say,LINK)

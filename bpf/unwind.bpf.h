@@ -223,6 +223,9 @@ static inline bool row__cfa(struct walk *walk, const struct unwind_row *row, u64
 	case UNWIND_RSP:
 		*cfa = walk->sp + n;
 		return true;
+	case UNWIND_RSP_FAR:
+		*cfa = walk->sp + 8 * ((u64)(row->rbp_rule >> 4) << 16 | (u16)row->cfa);
+		return true;
 	case UNWIND_RBP:
 		walk__use_rbp(walk);
 		*cfa = walk->rbp + n;
@@ -259,6 +262,9 @@ static inline enum step step__by_row(struct walk *walk, const struct unwind_row 
 	case UNWIND_RBP_RBP:
 		walk__use_rbp(walk);
 		place = walk->rbp + (s64)row->rbp * 8;
+		break;
+	case UNWIND_RBP_LOST:
+		walk->rbp = 1; /* no frame is there: who needs it ends broken */
 		break;
 	}
 	if (place) {

@@ -9,6 +9,8 @@
 
 #include "namer.h"
 
+enum { KEEP_UP_NS = 20 * 1000 * 1000 };
+
 struct collector {
 	struct watch *watch;
 	struct namer *namer;
@@ -41,7 +43,7 @@ struct making { /* a snapshot that is being made */
 	struct stack_index *stacks;
 	struct process_index *processes;
 	struct aged_site *aged;
-	uint64_t now;
+	uint64_t now, kept_up;
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -127,6 +129,17 @@ static int add_process(struct making *making, struct watched *watched)
 	return entry->index < 0 ? entry->index : 0;
 }
 
+/* Naming can take long the first time; meanwhile processes start that want their tables. */
+static void keep_up(struct making *making)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	if (now - making->kept_up < KEEP_UP_NS)
+		return;
+	watch__handle(making->collector->watch);
+	making->kept_up = now;
+}
+
 /* Index of the stack in the snapshot; the id 0 stands for what was lost. */
 static int stack_index(struct making *making, uint64_t id, pid_t pid)
 {
@@ -139,6 +152,7 @@ static int stack_index(struct making *making, uint64_t id, pid_t pid)
 	HASH_FIND(hh, making->stacks, &id, sizeof(id), entry);
 	if (entry)
 		return entry->index;
+	keep_up(making);
 	if (!stack && id && !probe__stack(watch__probe(collector->watch), id, &record))
 		stack = namer__stack(collector->namer, id, &record, pid);
 	entry = calloc(1, sizeof(*entry));

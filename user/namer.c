@@ -152,30 +152,6 @@ static struct perfmap *perfmap_of(struct namer *namer, pid_t pid)
 	return map->perfmap;
 }
 
-/* Code without a file, or in a file that the kernel's table did not show yet. */
-static struct frame address_frame(struct namer *namer, uint64_t address, pid_t pid, bool *settled)
-{
-	struct frame frame = { .kind = FRAME_UNKNOWN, .has_offset = true, .offset = address };
-	struct perfmap *perfmap = perfmap_of(namer, pid);
-	const char *name = perfmap ? perfmap__find(perfmap, address - 1) : NULL;
-	struct mappings mappings;
-	const struct mapping *mapping;
-
-	if (name) {
-		frame.kind = FRAME_JIT;
-		frame.function = string_pool__add(namer->strings, name, strlen(name));
-		return frame;
-	}
-	*settled = false;
-	if (process__mappings(pid, &mappings))
-		return frame;
-	mapping = mappings__find(&mappings, address - 1);
-	if (mapping && mapping->prot & MAPPING_EXEC && !mapping->inode)
-		frame.kind = FRAME_JIT;
-	mappings__free(&mappings);
-	return frame;
-}
-
 static int append(struct named_stack *stack, size_t *capacity, const struct frame *frames, size_t count)
 {
 	if (stack->stack.depth + count > *capacity) {
@@ -190,6 +166,47 @@ static int append(struct named_stack *stack, size_t *capacity, const struct fram
 	memcpy(stack->frames + stack->stack.depth, frames, count * sizeof(*frames));
 	stack->stack.depth += count;
 	return 0;
+}
+
+/* Code without a file: the runtime that made it may have written its name down. */
+static struct frame jit_frame(struct namer *namer, uint64_t address, pid_t pid, bool *settled)
+{
+	struct frame frame = { .kind = FRAME_JIT, .has_offset = true, .offset = address };
+	struct perfmap *perfmap = perfmap_of(namer, pid);
+	const char *name = perfmap ? perfmap__find(perfmap, address - 1) : NULL;
+
+	if (name)
+		frame.function = string_pool__add(namer->strings, name, strlen(name));
+	else
+		*settled = false;
+	return frame;
+}
+
+/*
+ * An address that the kernel side could not normalise: code without a file, or a process so young
+ * that its mappings were not known yet. The latter is looked up now, if it still lives.
+ */
+static int append_address(struct namer *namer, struct named_stack *stack, size_t *capacity, uint64_t address,
+			  pid_t pid)
+{
+	struct frame frame = { .kind = FRAME_UNKNOWN, .has_offset = true, .offset = address };
+	const struct named_frame *named = NULL;
+	const struct mapping *mapping;
+	struct mappings mappings;
+	struct object *object;
+
+	if (process__mappings(pid, &mappings))
+		return append(stack, capacity, &frame, 1);
+	mapping = mappings__find(&mappings, address - 1);
+	object = mapping ? objects__of_mapping(namer->objects, pid, mapping) : NULL;
+	if (object)
+		named = name_native(namer, (uint64_t)FRAME_TAG_RETURN << 60 | (uint64_t)object__id(object) << 40 |
+					   FRAME_OFFSET(address - mapping->start + mapping->offset));
+	else if (mapping && mapping->prot & MAPPING_EXEC)
+		frame = jit_frame(namer, address, pid, &stack->settled);
+	mappings__free(&mappings);
+	return named ? append(stack, capacity, named->frames, named->count) :
+		       append(stack, capacity, &frame, 1);
 }
 
 static int fill(struct namer *namer, struct named_stack *stack, const struct stack_record *record, pid_t pid)
@@ -209,9 +226,7 @@ static int fill(struct namer *namer, struct named_stack *stack, const struct sta
 		uint64_t word = record->frames[i];
 
 		if (FRAME_TAG(word) == FRAME_TAG_ADDRESS) {
-			struct frame frame = address_frame(namer, FRAME_ADDRESS(word), pid, &stack->settled);
-
-			error = append(stack, &capacity, &frame, 1);
+			error = append_address(namer, stack, &capacity, FRAME_ADDRESS(word), pid);
 		} else {
 			const struct named_frame *named = name_native(namer, word);
 

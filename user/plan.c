@@ -90,6 +90,26 @@ static int plan_item(struct plan *plan, const struct object *object, const struc
 			 item->returns == PLAN_RETURN_PROBE);
 }
 
+/*
+ * The kernel takes the points in their order while the target runs. Frees go first and exits before entries: a
+ * block that is recorded must not be freed unseen, nor a call be remembered whose return nobody sees.
+ */
+static int rank(const struct attach_point *point)
+{
+	enum entry_kind kind = COOKIE_KIND(point->cookie);
+
+	if (point->cookie & COOKIE_EXIT)
+		return 0;
+	if (kind == ENTRY_FREE || kind == ENTRY_MUNMAP)
+		return 1;
+	return kind == ENTRY_REALLOC || kind == ENTRY_REALLOCARRAY || kind == ENTRY_MREMAP ? 2 : 3;
+}
+
+static int compare_points(const void *a, const void *b)
+{
+	return rank(a) - rank(b);
+}
+
 int plan__make(const struct object *object, const struct plan_options *options, struct plan *plan)
 {
 	struct entry *entries;
@@ -117,6 +137,8 @@ int plan__make(const struct object *object, const struct plan_options *options, 
 	free(entries);
 	if (error)
 		plan__free(plan);
+	else
+		qsort(plan->points, plan->point_count, sizeof(*plan->points), compare_points);
 	return error;
 }
 

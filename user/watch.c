@@ -489,18 +489,32 @@ static int sweep_site(void *context, const struct site_key *key, const struct ac
 	return 0;
 }
 
+/* Books that ended and were shown. `blocks`: how many live blocks are still in the table for them. */
+static size_t count_gone(const struct watch *watch, uint64_t *blocks)
+{
+	size_t gone = 0;
+
+	*blocks = 0;
+	for (struct watched *watched = watch->watched; watched; watched = watched->hh.next)
+		if (watched->exited && watched->shown) {
+			gone++;
+			*blocks += probe__book(watch->probe, watched->book)->heap.live_count;
+		}
+	return gone;
+}
+
 void watch__sweep(struct watch *watch)
 {
+	const struct probe_options *sizes = probe__options(watch->probe);
 	struct watched *watched, *next;
-	bool any = false, blocks = false;
+	uint64_t blocks;
+	size_t gone = count_gone(watch, &blocks);
 
-	HASH_ITER(hh, watch->watched, watched, next) {
-		const struct book *book = probe__book(watch->probe, watched->book);
-
-		any |= watched->exited && watched->shown;
-		blocks |= watched->exited && watched->shown && book->heap.live_count;
-	}
-	if (!any)
+	if (!gone)
+		return;
+	/* Blocks that no book refers to harm nobody but by their room; to look for them costs a
+	 * pass over the whole table. */
+	if (blocks && gone < sizes->max_books / 4 && blocks < sizes->max_blocks / 4)
 		return;
 	if (blocks)
 		probe__each_block(watch->probe, sweep_block, watch);
