@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "python_version.h"
+
+#include <stddef.h>
+
+enum { TSS_DATA = 0x310 + 8 }; /* glibc: struct pthread's specific_1stblock[0].data */
+enum { NO_CFRAME = 0xffff };
+
+#define FRAME_OBJECTS(lasti, scale) \
+	{ \
+		.layout = PYTHON_FRAME_OBJECTS, .tss_data = TSS_DATA, .tstate_frame = 24, \
+		.cframe_frame = NO_CFRAME, .frame_back = 24, .frame_code = 32, \
+		.frame_instruction = (lasti), .code_first_line = 40, .instruction_scale = (scale) \
+	}
+/* 3.12+: frames that begin with their code, and a shim below those of an evaluator call. */
+#define SHIM_FRAMES(tstate, cframe, owner, mask, bytecode) \
+	{ \
+		.layout = PYTHON_SHIM, .tss_data = TSS_DATA, .tstate_frame = (tstate), \
+		.cframe_frame = (cframe), .frame_back = 8, .frame_code = 0, \
+		.frame_instruction = 56, .frame_marker = (owner), .marker_value = 3, \
+		.code_pointer_mask = (mask), .code_first_line = 68, .code_bytecode = (bytecode) \
+	}
+
+static const struct python_version versions[] = {
+	{ 8, FRAME_OBJECTS(104, 1), 1392, 40, 104, 112, 120, 48, PYTHON_LNOTAB, 48, 72 },
+	{ 9, FRAME_OBJECTS(104, 1), 584, 40, 104, 112, 120, 48, PYTHON_LNOTAB, 48, 72 },
+	{ 10, FRAME_OBJECTS(96, 2), 584, 40, 104, 112, 120, 48, PYTHON_LINETABLE, 48, 72 },
+	{ 11,
+	  { .layout = PYTHON_ENTRY_FLAG,
+	    .tss_data = TSS_DATA,
+	    .tstate_frame = 56,
+	    .cframe_frame = 8,
+	    .frame_back = 48,
+	    .frame_code = 32,
+	    .frame_instruction = 56,
+	    .frame_marker = 68,
+	    .marker_value = 1,
+	    .code_first_line = 72,
+	    .code_bytecode = 184 },
+	  592,
+	  72,
+	  112,
+	  128,
+	  136,
+	  0,
+	  PYTHON_LOCATIONS,
+	  48,
+	  72 },
+	{ 12, SHIM_FRAMES(56, 0, 70, 0, 192), 1544, 68, 112, 128, 136, 0, PYTHON_LOCATIONS, 40,
+	  56 },
+	{ 13, SHIM_FRAMES(72, NO_CFRAME, 70, 0, 200), 2160, 68, 112, 128, 136, 0, PYTHON_LOCATIONS,
+	  40, 56 },
+	{ 14, SHIM_FRAMES(72, NO_CFRAME, 74, 3, 208), 0, 68, 112, 128, 136, 0, PYTHON_LOCATIONS, 40,
+	  56 },
+};
+
+const struct python_version *python_version__find(unsigned int major, unsigned int minor)
+{
+	for (size_t i = 0; major == 3 && i < sizeof(versions) / sizeof(*versions); i++)
+		if (versions[i].minor == minor)
+			return &versions[i];
+	return NULL;
+}

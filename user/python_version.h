@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MEMWATCH_PYTHON_VERSION_H
+#define MEMWATCH_PYTHON_VERSION_H
+/*
+ * Where the CPython versions that we know keep what we read: offsets in bytes on x86-64, the same
+ * in every release of a minor version. Sources: Include/cpython/code.h, frameobject.h,
+ * unicodeobject.h; Include/internal/pycore_frame.h, pycore_runtime.h of each version.
+ */
+#include <stdint.h>
+
+#include "../bpf/memwatch.h"
+#include "python_lines.h"
+
+enum { PYTHON_OLDEST = 8, PYTHON_NEWEST = 14 }; /* minor versions of 3 */
+
+struct python_version {
+	unsigned int minor;
+	struct python_record frames; /* without addresses */
+	uint16_t tss; /* of the thread state's Py_tss_t in _PyRuntime; 0: not known */
+	/* In a code object: */
+	uint16_t code_first_line, code_file,
+		code_name; /* code_name: the qualified one if it has it */
+	uint16_t code_lines; /* its table of lines, a bytes object */
+	uint16_t code_bytes; /* to 3.10, the bytes object with its instructions; else 0 */
+	enum python_lines lines;
+	/* What stands before the characters of a str: */
+	uint16_t ascii_size, compact_size;
+};
+
+/* NULL when that version is not known. */
+const struct python_version *python_version__find(unsigned int major, unsigned int minor);
+
+#endif
