@@ -54,6 +54,16 @@ load helper
 	finish
 }
 
+@test "more calls that never return than the kernel follows: what is missing is counted" {
+	WORKLOAD_ENV=(LD_PRELOAD="$W/libjump.so")
+	workload jumps overflow
+	observed
+	local true_count
+	true_count=$(grep '^{' "$T/truth" | jq .totals.live_count)
+	snapshot_says ".lost.inflight > 0 and .totals.live_count + .lost.inflight >= $true_count"
+	finish
+}
+
 @test "exceptions through allocating frames" {
 	workload exceptions
 	observed

@@ -2,11 +2,16 @@
 # fork, exec, exit, death; processes that come later.
 load helper
 
+# The whole system, whatever else runs in it; told of one module's sites only.
+observe_all() { # MODULE
+	observe --json --top 0 --include "$1" --max-blocks 8000000 0.3
+}
+
 two_truths() { [[ $(grep -c '^{' "$T/truth") = 2 ]]; }
 
 forked() { # OPTION…
 	workload forks
-	observe --json --top 0 "$@" 0.3
+	observe --json --top 0 --max-blocks 8000000 "$@" 0.3
 	release
 	wait_for "both truths" two_truths
 	snapshot
@@ -16,7 +21,7 @@ forked() { # OPTION…
 }
 
 @test "fork: parent and child free the same inherited blocks, neither is counted twice" {
-	forked
+	forked --include forks
 	same_sites known "$PARENT"
 	same_process "$PARENT"
 	same_sites known "$CHILD"
@@ -49,7 +54,7 @@ forked() { # OPTION…
 
 @test "exec, observed system-wide" {
 	workload execs
-	observe --json --top 0 0.3
+	observe_all execs
 	work
 	snapshot
 	same_sites known
@@ -108,8 +113,7 @@ forked() { # OPTION…
 }
 
 @test "a process that starts later is observed from its first allocation, system-wide" {
-	start_memwatch --json --top 0 0.3
-	wait_for "memwatch observes" observing
+	observe_all basic
 	workload basic
 	work
 	snapshot
@@ -119,7 +123,7 @@ forked() { # OPTION…
 
 @test "memwatch does not observe itself" {
 	workload basic
-	observe --json --top 0 0.3
+	observe --json --top 1 --max-blocks 8000000 0.3
 	work
 	wait_for "two snapshots" seen '.elapsed_s > 0.5'
 	snapshot

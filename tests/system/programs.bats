@@ -6,7 +6,7 @@ load helper
 program() { # PROGRAM ARGUMENT…
 	workload "$@"
 	observe --json --top 0 -p "$WORK" 0.5
-	work '^{done}'
+	work '^\{done'
 	snapshot
 }
 
@@ -52,7 +52,7 @@ print("{done}", flush=True); sys.stdin.readline()'
 	observe --json --top 0 -p "$WORK" 0.5
 	echo "create table t(a, b); with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000)
 		insert into t select i, hex(zeroblob(100)) from n; select '{done}';" >&"$LINE"
-	wait_for "the table" workload_says '{done}'
+	wait_for "the table" workload_says '\{done'
 	snapshot
 	[[ $(total live_bytes) -ge 4000000 ]]
 	snapshot_says 'any(.sites[].stack[]; .module | test("sqlite3"))'
@@ -75,7 +75,7 @@ print("{done}", flush=True); sys.stdin.readline()'
 	wait_for "jq" workload_says ready
 	observe --json --top 0 -p "$WORK" 0.5
 	echo 2 >&"$LINE"
-	wait_for "the array" workload_says '{done}100000'
+	wait_for "the array" workload_says 'done\}100000'
 	snapshot
 	[[ $(total alloc_count) -ge 100000 ]]
 	snapshot_says 'any(.sites[]; .stack[0].module | test("libjq"))'

@@ -6,7 +6,7 @@ confined() { # MODE [late]
 	workload confined "$@"
 	observe --json --top 0 -p "$WORK" 0.3
 	work '^confined$'
-	wait_for "the truth" workload_says '^{'
+	wait_for "the truth" workload_says '^\{'
 	snapshot
 	finish
 }
@@ -22,7 +22,7 @@ confined() { # MODE [late]
 	workload confined kill
 	observe --json --top 0 -p "$WORK" 0.3
 	work '^confined$'
-	wait_for "the truth" workload_says '^{'
+	wait_for "the truth" workload_says '^\{'
 	snapshot
 	same_sites
 	finish
@@ -52,7 +52,7 @@ confined() { # MODE [late]
 
 @test "SIGKILL of memwatch while it observes the whole system" {
 	workload fullspeed
-	observe --json 0.2
+	observe --json --max-blocks 8000000 0.2
 	wait_for "a snapshot" seen '.totals.alloc_count > 1000'
 	kill -KILL "$WATCH"
 	ended 137

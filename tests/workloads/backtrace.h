@@ -52,8 +52,10 @@ NOINLINE static void *backtrace__record(size_t size)
 	return NULL;
 }
 
-static void *(*volatile backtrace_calls[2])(size_t) = { backtrace__record, malloc };
-static volatile int backtrace_call_count = 2;
+/* Behind a pointer, so that the compiler does not know that there are two and peels the loop. */
+typedef void *(*backtrace_call)(size_t);
+static backtrace_call backtrace_calls[] = { backtrace__record, malloc, NULL };
+static backtrace_call *volatile backtrace_list = backtrace_calls;
 
 #ifdef __clang__
 #define BACKTRACE_NO_UNROLL _Pragma("clang loop unroll(disable)")
@@ -66,8 +68,8 @@ static volatile int backtrace_call_count = 2;
 		size_t size_ = BACKTRACE_SIZE + backtrace_count;                                 \
 		backtrace_name = what;                                                          \
 		BACKTRACE_NO_UNROLL                                                             \
-		for (int call_ = 0; call_ < backtrace_call_count; call_++)                       \
-			backtrace_block = backtrace_calls[call_](size_);                        \
+		for (backtrace_call *call_ = backtrace_list; *call_; call_++)                    \
+			backtrace_block = (*call_)(size_);                                      \
 	} while (0)
 
 /* Code of this process, by its mappings, read without allocating. */

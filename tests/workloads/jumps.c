@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * With libjump.so preloaded: allocator calls that never return, left by longjmp from ever deeper
- * stacks, more of them than any table of nested calls holds, with ordinary calls between.
+ * jumps [overflow], with libjump.so preloaded: allocator calls that never return, left by longjmp,
+ * with ordinary calls between. overflow: first, 70 of them each deeper than the last. After 64 the kernel
+ * arms no return probe in this thread any more (MAX_URETPROBE_DEPTH, kernel/events/uprobes.c).
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -62,9 +63,10 @@ static void jump(int depth)
 		deeper(depth);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct sigaction action = { .sa_handler = handler };
+	int deeper_each = argc == 2 && !strcmp(argv[1], "overflow") ? 70 : 10;
 
 	if (!jump__arm)
 		return 2;
@@ -79,7 +81,7 @@ int main(void)
 		block = ordinary(50);
 		block__free(&block);
 	}
-	for (int i = 0; i < 70; i++) /* never back up in between: each is deeper than the last */
+	for (int i = 0; i < deeper_each; i++) /* never back up in between */
 		jump(i);
 	ordinary(3);
 	for (int i = 0; i < 20; i++) {

@@ -38,6 +38,7 @@ extern struct tally __start_tallies[] __attribute__((weak));
 extern struct tally __stop_tallies[] __attribute__((weak));
 
 static uint64_t truth_failed, truth_unmatched;
+static uint64_t truth_live, truth_peak; /* bytes of the process; the peak is right in one thread only */
 
 static inline void truth__add(uint64_t *counter, uint64_t amount)
 {
@@ -50,6 +51,9 @@ UNUSED static void tally__take(struct tally *tally, uint64_t size)
 	truth__add(&tally->live_count, 1);
 	if (tally->peak_bytes < tally->live_bytes)
 		tally->peak_bytes = tally->live_bytes;
+	truth__add(&truth_live, size);
+	if (truth_peak < truth_live)
+		truth_peak = truth_live;
 }
 
 UNUSED static void tally__give(struct tally *tally, uint64_t size)
@@ -58,6 +62,7 @@ UNUSED static void tally__give(struct tally *tally, uint64_t size)
 	truth__add(&tally->live_count, -1);
 	truth__add(&tally->freed_bytes, size);
 	truth__add(&tally->freed_count, 1);
+	truth__add(&truth_live, -size);
 }
 
 /* A block that remembers whose it is. address NULL: the allocation failed. */
@@ -162,8 +167,9 @@ UNUSED static void truth__say(void)
 
 	truth__print("{\"pid\":%d,\"totals\":{", getpid());
 	truth__print_tally(&total);
-	truth__print(",\"failed_count\":%llu,\"unmatched_frees\":%llu},\"sites\":{",
-		     (unsigned long long)truth_failed, (unsigned long long)truth_unmatched);
+	truth__print(",\"failed_count\":%llu,\"unmatched_frees\":%llu},\"peak_bytes\":%llu,\"sites\":{",
+		     (unsigned long long)truth_failed, (unsigned long long)truth_unmatched,
+		     (unsigned long long)truth_peak);
 	truth__print_sites();
 	truth__print("}}\n");
 	truth__flush();
