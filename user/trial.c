@@ -60,7 +60,7 @@ static void trial__end(struct trial *trial)
 static int trial__begin(struct trial *trial, enum rung rung, pid_t pid)
 {
 	const struct probe_options options = { .rung = rung, .trial = true };
-	struct attach_point point = { .cookie = 1, .returns = true };
+	struct attach_point point = { .returns = true };
 	int taken = target_offset(&point.offset);
 
 	if (taken)
