@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "watch.h"
-
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
@@ -9,41 +7,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "attach.h"
 #include "elf_code.h"
 #include "plan.h"
-#include "tables.h"
+#include "watch_state.h"
 
 enum { REFRESH_NS = 250 * 1000 * 1000 }; /* how often one process's mappings are read at most */
-
-struct known_object { /* one that was looked at for entry points */
-	uint32_t id;
-	bool is_allocator;
-	int points; /* probed */
-	UT_hash_handle hh;
-};
-
-struct known_process { /* one whose objects were looked at */
-	pid_t pid;
-	uint64_t start;
-	bool alive;
-	UT_hash_handle hh;
-};
-
-struct watch {
-	struct watch_options options;
-	const struct log *log;
-	struct probe *probe;
-	struct attachments *attachments;
-	struct objects *objects;
-	struct tables *tables;
-	struct watched *watched; /* by book */
-	struct known_object *known_objects;
-	struct known_process *known_processes;
-	enum rung rung;
-	bool seccomp_kills;
-	size_t points;
-};
 
 static uint64_t now_ns(void)
 {
@@ -150,7 +118,7 @@ static struct watched *add_watched(struct watch *watch, uint32_t book, pid_t pid
 	return watched;
 }
 
-static void drop_watched(struct watch *watch, struct watched *watched)
+void watch__drop(struct watch *watch, struct watched *watched)
 {
 	tables__forget(watch->tables, watched->book);
 	probe__release_book(watch->probe, watched->book);
@@ -253,7 +221,7 @@ static struct known_object *know_object(struct watch *watch, const struct object
 }
 
 /* Attaches to whatever allocators `pid` has mapped. How many probes it then has, or -errno. */
-static int attach_process(struct watch *watch, pid_t pid)
+int watch__attach_process(struct watch *watch, pid_t pid)
 {
 	struct process_status status;
 	struct mappings mappings;
@@ -296,7 +264,21 @@ static void refresh(struct watch *watch, struct watched *watched)
 	if (error == -ENOSPC)
 		log__detail(watch->log, "%s[%d]: a table of the unwinder is full: some stacks will be broken",
 			    watched->comm, watched->pid);
-	attach_process(watch, watched->pid);
+	watch__attach_process(watch, watched->pid);
+}
+
+int watch__open(struct watch *watch, pid_t pid)
+{
+	struct watched *watched;
+	int book = probe__open_book(watch->probe, pid);
+
+	if (book < 0)
+		return book;
+	watched = add_watched(watch, book, pid);
+	if (!watched)
+		return -ENOMEM;
+	refresh(watch, watched);
+	return 0;
 }
 
 static bool is_wanted(const struct watch *watch, const char *comm)
@@ -412,7 +394,7 @@ void watch__handle(struct watch *watch)
 }
 
 /* Processes that came since the last look may bring allocators that nobody had mapped before. */
-static void scan_processes(struct watch *watch)
+void watch__scan_processes(struct watch *watch)
 {
 	struct known_process *known, *next;
 	pid_t *pids;
@@ -430,7 +412,7 @@ static void scan_processes(struct watch *watch)
 				break;
 			known->pid = pids[i];
 			HASH_ADD(hh, watch->known_processes, pid, sizeof(pid_t), known);
-			attach_process(watch, pids[i]);
+			watch__attach_process(watch, pids[i]);
 		}
 		if (known)
 			known->alive = true;
@@ -449,7 +431,7 @@ void watch__tick(struct watch *watch)
 		if (watched->stale)
 			refresh(watch, watched);
 	if (!watch->options.pid_count)
-		scan_processes(watch);
+		watch__scan_processes(watch);
 }
 
 bool watch__is_over(const struct watch *watch)
@@ -462,245 +444,6 @@ bool watch__is_over(const struct watch *watch)
 	return true;
 }
 
-static bool is_gone(const struct watch *watch, uint32_t book)
-{
-	struct watched *watched = watch__find(watch, book);
-
-	return watched && watched->exited && watched->shown;
-}
-
-static int sweep_block(void *context, const struct block_key *key, const struct block *block)
-{
-	struct watch *watch = context;
-
-	(void)block;
-	if (is_gone(watch, key->book))
-		probe__delete_block(watch->probe, key);
-	return 0;
-}
-
-static int sweep_site(void *context, const struct site_key *key, const struct account *account)
-{
-	struct watch *watch = context;
-
-	(void)account;
-	if (is_gone(watch, key->book))
-		probe__delete_site(watch->probe, key);
-	return 0;
-}
-
-/* Books that ended and were shown. `blocks`: how many live blocks are still in the table for them. */
-static size_t count_gone(const struct watch *watch, uint64_t *blocks)
-{
-	size_t gone = 0;
-
-	*blocks = 0;
-	for (struct watched *watched = watch->watched; watched; watched = watched->hh.next)
-		if (watched->exited && watched->shown) {
-			gone++;
-			*blocks += probe__book(watch->probe, watched->book)->heap.live_count;
-		}
-	return gone;
-}
-
-void watch__sweep(struct watch *watch)
-{
-	const struct probe_options *sizes = probe__options(watch->probe);
-	struct watched *watched, *next;
-	uint64_t blocks;
-	size_t gone = count_gone(watch, &blocks);
-
-	if (!gone)
-		return;
-	/* Blocks that no book refers to harm nobody but by their room; to look for them costs a
-	 * pass over the whole table. */
-	if (blocks && gone < sizes->max_books / 4 && blocks < sizes->max_blocks / 4)
-		return;
-	if (blocks)
-		probe__each_block(watch->probe, sweep_block, watch);
-	probe__each_site(watch->probe, sweep_site, watch);
-	HASH_ITER(hh, watch->watched, watched, next)
-		if (watched->exited && watched->shown)
-			drop_watched(watch, watched);
-}
-
-static int choose_rung(struct watch *watch)
-{
-	struct attach_trials trials = { 0 };
-	int rung = watch->options.rung;
-
-	if (rung >= 0) {
-		int error = attach__try(rung);
-
-		if (error) {
-			log__error("--attach %s does not work here: %s%s%s", rung__name(rung),
-				   strerror(-error), *probe__complaint() ? "; " : "", probe__complaint());
-			return error;
-		}
-	} else {
-		rung = attach__choose(&trials, false);
-	}
-	if (rung < 0) {
-		if (rung == -EPERM || rung == -EACCES)
-			log__error("not permitted to use BPF and uprobes: run it with sudo, or with "
-				   "CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE");
-		else
-			log__error("no way to attach works on this kernel: %s (%s)", strerror(-rung),
-				   probe__complaint());
-		return rung;
-	}
-	watch->rung = rung;
-	attach__try_seccomp(rung, &watch->seccomp_kills);
-	log__detail(watch->log, "attaching by %s links%s", rung__name(rung),
-		    watch->seccomp_kills ? "; return probes would kill confined processes here: "
-					   "their returns are seen at `ret` instructions" : "");
-	return 0;
-}
-
-static int check_pid(pid_t pid)
-{
-	struct process_status status;
-	int error = process__status(pid, &status);
-
-	if (error == -ESRCH || error == -ENOENT)
-		log__error("no process %d", pid);
-	else if (error)
-		log__error("process %d cannot be looked at: %s", pid, strerror(-error));
-	else if (status.state == PROCESS_KERNEL_THREAD)
-		log__error("process %d is a kernel thread: it has no user memory", pid);
-	else if (status.state == PROCESS_ZOMBIE)
-		log__error("process %d is a zombie: it has ended and its memory is gone", pid);
-	else if (status.tgid != pid)
-		log__error("%d is a thread of process %d: use -p %d", pid, status.tgid, status.tgid);
-	else if (pid == getpid())
-		log__error("memwatch does not observe itself");
-	else
-		return 0;
-	return -EINVAL;
-}
-
-/* No entry point in it: says what was looked at. */
-static void say_no_allocator(struct watch *watch, pid_t pid)
-{
-	char looked[512] = "";
-	struct mappings mappings;
-	uint32_t last = 0;
-
-	if (process__mappings(pid, &mappings)) {
-		log__error("process %d has ended", pid);
-		return;
-	}
-	for (size_t i = 0; i < mappings.count; i++) {
-		struct object *object = NULL;
-
-		if (mappings.items[i].prot & MAPPING_EXEC && mappings.items[i].path[0] == '/')
-			object = objects__of_mapping(watch->objects, pid, &mappings.items[i]);
-		if (!object || object__id(object) == last)
-			continue;
-		last = object__id(object);
-		snprintf(looked + strlen(looked), sizeof(looked) - strlen(looked), "%s%s",
-			 *looked ? ", " : "", object__name(object));
-	}
-	mappings__free(&mappings);
-	log__error("process %d: no allocator found (malloc and its family) in %s: a static program needs its "
-		   "symbol table; Go has an allocator of its own", pid, *looked ? looked : "its files");
-}
-
-static int open_target(struct watch *watch, pid_t pid)
-{
-	struct watched *watched;
-	int book = probe__open_book(watch->probe, pid);
-
-	if (book < 0)
-		return book;
-	watched = add_watched(watch, book, pid);
-	if (!watched)
-		return -ENOMEM;
-	refresh(watch, watched);
-	return 0;
-}
-
-/* Before the probes are live: each process named has a book, its mappings and the rows. */
-static int prepare_targets(struct watch *watch)
-{
-	for (size_t i = 0; i < watch->options.pid_count; i++) {
-		pid_t pid = watch->options.pids[i];
-		int error = probe__add_target(watch->probe, pid);
-
-		error = error ?: open_target(watch, pid);
-		if (error) {
-			log__error("process %d: %s", pid, strerror(-error));
-			return error;
-		}
-	}
-	return 0;
-}
-
-static int attach_targets(struct watch *watch)
-{
-	for (size_t i = 0; i < watch->options.pid_count; i++) {
-		pid_t pid = watch->options.pids[i];
-		int points = attach_process(watch, pid);
-
-		if (points > 0)
-			continue;
-		if (points == -EACCES || points == -EPERM)
-			log__error("process %d: not permitted to read its mappings: run with sudo", pid);
-		else if (points < 0)
-			log__error("process %d has ended", pid);
-		else
-			say_no_allocator(watch, pid);
-		return -ENOENT;
-	}
-	return 0;
-}
-
-static int start_probe(struct watch *watch)
-{
-	struct probe_options options = watch->options.probe;
-	int error;
-
-	options.rung = watch->rung;
-	options.only_targets = watch->options.pid_count > 0;
-	watch->probe = probe__new(&options);
-	if (!watch->probe) {
-		error = -errno;
-		log__error("the BPF programs could not be loaded: %s (%s)%s", strerror(-error), probe__complaint(),
-			   error == -ENOMEM || error == -E2BIG ?
-			   ": smaller --max-blocks or --max-stacks would help" : "");
-		return error;
-	}
-	watch->attachments = attachments__new(watch->probe);
-	watch->tables = tables__new(watch->probe, watch->objects, watch->log);
-	error = watch->attachments && watch->tables ? 0 : -ENOMEM;
-	error = error ?: probe__attach_lifecycle(watch->probe);
-	if (error)
-		log__error("the process tracepoints cannot be attached: %s", strerror(-error));
-	return error;
-}
-
-static int start(struct watch *watch)
-{
-	int error = 0;
-
-	for (size_t i = 0; i < watch->options.pid_count && !error; i++)
-		error = check_pid(watch->options.pids[i]);
-	error = error ?: choose_rung(watch);
-	error = error ?: start_probe(watch);
-	error = error ?: prepare_targets(watch);
-	error = error ?: attach_targets(watch);
-	if (error)
-		return error;
-	if (!watch->options.pid_count) {
-		scan_processes(watch);
-		if (!watch->points) {
-			log__error("no process with a known allocator was found");
-			return -ENOENT;
-		}
-	}
-	return 0;
-}
-
 struct watch *watch__new(const struct watch_options *options, const struct log *log)
 {
 	struct watch *watch = calloc(1, sizeof(*watch));
@@ -710,7 +453,7 @@ struct watch *watch__new(const struct watch_options *options, const struct log *
 	watch->options = *options;
 	watch->log = log;
 	watch->objects = objects__new();
-	if (watch->objects && !start(watch))
+	if (watch->objects && !watch__start(watch))
 		return watch;
 	watch__free(watch);
 	return NULL;

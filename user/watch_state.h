@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MEMWATCH_WATCH_STATE_H
+#define MEMWATCH_WATCH_STATE_H
+/* What watch.c and its parts (watch_start.c, watch_sweep.c) share; nobody else includes it. */
+#include "attach.h"
+#include "tables.h"
+#include "watch.h"
+
+struct known_object { /* one that was looked at for entry points */
+	uint32_t id;
+	bool is_allocator;
+	int points; /* probed */
+	UT_hash_handle hh;
+};
+
+struct known_process { /* one whose objects were looked at */
+	pid_t pid;
+	uint64_t start;
+	bool alive;
+	UT_hash_handle hh;
+};
+
+struct watch {
+	struct watch_options options;
+	const struct log *log;
+	struct probe *probe;
+	struct attachments *attachments;
+	struct objects *objects;
+	struct tables *tables;
+	struct watched *watched; /* by book */
+	struct known_object *known_objects;
+	struct known_process *known_processes;
+	enum rung rung;
+	bool seccomp_kills;
+	size_t points;
+};
+
+
+int watch__start(struct watch *watch);          /* says itself why it cannot; -errno */
+int watch__open(struct watch *watch, pid_t pid); /* a book for a process, before the probes are live */
+int watch__attach_process(struct watch *watch, pid_t pid); /* how many probes it then has, or -errno */
+void watch__scan_processes(struct watch *watch); /* attaches to what processes unknown so far bring */
+void watch__drop(struct watch *watch, struct watched *watched);
+
+#endif
