@@ -63,7 +63,7 @@ struct collector *collector__new(struct watch *watch, uint64_t older_ns)
 	collector->watch = watch;
 	collector->older_ns = older_ns;
 	collector->started = collector->before = clock_ns(CLOCK_MONOTONIC);
-	collector->namer = namer__new(watch__objects(watch));
+	collector->namer = namer__new(watch__objects(watch), watch__pythons(watch));
 	if (collector->namer)
 		return collector;
 	free(collector);

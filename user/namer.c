@@ -36,6 +36,7 @@ struct code_map { /* code without a file, of one process */
 
 struct namer {
 	struct objects *objects;
+	struct pythons *pythons;
 	struct symbols *symbols;
 	struct string_pool *strings; /* names that the symbols do not own */
 	struct named_frame *frames;
@@ -43,13 +44,14 @@ struct namer {
 	struct code_map *code_maps;
 };
 
-struct namer *namer__new(struct objects *objects)
+struct namer *namer__new(struct objects *objects, struct pythons *pythons)
 {
 	struct namer *namer = calloc(1, sizeof(*namer));
 
 	if (!namer)
 		return NULL;
 	namer->objects = objects;
+	namer->pythons = pythons;
 	namer->symbols = symbols__new();
 	namer->strings = string_pool__new();
 	if (namer->symbols && namer->strings)
@@ -209,6 +211,22 @@ static int append_address(struct namer *namer, struct named_stack *stack, size_t
 		       append(stack, capacity, &frame, 1);
 }
 
+/* A frame of CPython, captured as two words. What is gone before it was named has no name. */
+static int append_python(struct namer *namer, struct named_stack *stack, size_t *capacity, uint64_t code,
+			 uint64_t instruction, pid_t pid)
+{
+	struct frame frame = { .kind = FRAME_PYTHON };
+	struct name name;
+
+	if (!pythons__name(namer->pythons, pid, FRAME_ADDRESS(code), FRAME_FIRST_LINE(code),
+			   FRAME_OFFSET(instruction), &name)) {
+		frame.function = name.function;
+		frame.file = name.file;
+		frame.line = name.line;
+	}
+	return append(stack, capacity, &frame, 1);
+}
+
 static int fill(struct namer *namer, struct named_stack *stack, const struct stack_record *record, pid_t pid)
 {
 	static const enum stack_end ends[] = {
@@ -227,6 +245,10 @@ static int fill(struct namer *namer, struct named_stack *stack, const struct sta
 
 		if (FRAME_TAG(word) == FRAME_TAG_ADDRESS) {
 			error = append_address(namer, stack, &capacity, FRAME_ADDRESS(word), pid);
+		} else if (FRAME_TAG(word) == FRAME_TAG_CODE) {
+			uint64_t next = i + 1 < record->count ? record->frames[++i] : 0;
+
+			error = append_python(namer, stack, &capacity, word, next, pid);
 		} else {
 			const struct named_frame *named = name_native(namer, word);
 

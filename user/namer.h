@@ -6,12 +6,13 @@
 #include <sys/types.h>
 
 #include "object.h"
+#include "python.h"
 #include "snapshot.h"
 #include "../bpf/memwatch.h"
 
 struct namer;
 
-struct namer *namer__new(struct objects *objects); /* NULL: no memory */
+struct namer *namer__new(struct objects *objects, struct pythons *pythons); /* NULL: no memory */
 void namer__free(struct namer *namer);
 
 /*

@@ -374,6 +374,21 @@ struct book *probe__book(const struct probe *probe, uint32_t id)
 	return (struct book *)probe->books.base + id;
 }
 
+int probe__set_python(struct probe *probe, uint32_t id, const struct python_record *python)
+{
+	struct book *book = probe__book(probe, id);
+	int error;
+
+	if (!book)
+		return -EINVAL;
+	error = bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.pythons), &id, python, BPF_ANY);
+	if (error)
+		return error;
+	__atomic_store_n(&book->python, 1, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&book->generation, 1, __ATOMIC_SEQ_CST); /* memos without Python are void */
+	return 0;
+}
+
 int probe__release_book(struct probe *probe, uint32_t id)
 {
 	struct site_key last_resort = { .book = id };
@@ -382,6 +397,8 @@ int probe__release_book(struct probe *probe, uint32_t id)
 	if (!book)
 		return -EINVAL;
 	probe__delete_site(probe, &last_resort);
+	if (book->python)
+		bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.pythons), &id);
 	book->state = BOOK_FREE;
 	return bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.free_books), NULL, &id, 0);
 }

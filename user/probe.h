@@ -50,6 +50,8 @@ int probe__add_target(struct probe *probe, pid_t pid);
 int probe__open_book(struct probe *probe, pid_t pid);
 /* A book in the kernel's memory, read and written in place; NULL: no such id. */
 struct book *probe__book(const struct probe *probe, uint32_t id);
+/* Says how Python's frames are found in the process of this book. */
+int probe__set_python(struct probe *probe, uint32_t id, const struct python_record *python);
 /* Gives a book back; nothing may refer to it any more. */
 int probe__release_book(struct probe *probe, uint32_t id);
 

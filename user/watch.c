@@ -31,6 +31,11 @@ struct objects *watch__objects(const struct watch *watch)
 	return watch->objects;
 }
 
+struct pythons *watch__pythons(const struct watch *watch)
+{
+	return watch->pythons;
+}
+
 enum rung watch__rung(const struct watch *watch)
 {
 	return watch->rung;
@@ -122,6 +127,7 @@ void watch__drop(struct watch *watch, struct watched *watched)
 {
 	tables__forget(watch->tables, watched->book);
 	probe__release_book(watch->probe, watched->book);
+	pythons__forget(watch->pythons, watched->pid);
 	HASH_DEL(watch->watched, watched);
 	watched__free(watched);
 }
@@ -249,6 +255,26 @@ int watch__attach_process(struct watch *watch, pid_t pid)
 	return points;
 }
 
+/* Tells the kernel side how to find Python's frames, once the interpreter is there. */
+static void find_python(struct watch *watch, struct watched *watched)
+{
+	struct python_record record;
+	struct mappings mappings;
+	const char *reason = "";
+	int error;
+
+	if (watched->python || process__mappings(watched->pid, &mappings))
+		return;
+	error = pythons__detect(watch->pythons, watch->objects, watched->pid, &mappings, &record, &reason);
+	mappings__free(&mappings);
+	if (!error)
+		error = probe__set_python(watch->probe, watched->book, &record);
+	watched->python = !error;
+	if (error && error != -ENOENT)
+		log__detail(watch->log, "%s[%d]: no Python frames: %s", watched->comm, watched->pid,
+			    *reason ? reason : strerror(-error));
+}
+
 /* Looks at the process's mappings: unwinding tables, and allocators that it has loaded meanwhile. */
 static void refresh(struct watch *watch, struct watched *watched)
 {
@@ -264,6 +290,7 @@ static void refresh(struct watch *watch, struct watched *watched)
 	if (error == -ENOSPC)
 		log__detail(watch->log, "%s[%d]: a table of the unwinder is full: some stacks will be broken",
 			    watched->comm, watched->pid);
+	find_python(watch, watched);
 	watch__attach_process(watch, watched->pid);
 }
 
@@ -371,6 +398,7 @@ static int on_event(void *context, const struct event *event)
 		watched = watch__find(watch, event->other);
 		if (watched) /* nothing of it is left to be shown */
 			watched->exited = watched->shown = true;
+		pythons__forget(watch->pythons, event->tgid); /* other code may come to its addresses */
 		if (event->book)
 			on_book(watch, event->book, event->tgid);
 		return 0;
@@ -453,7 +481,8 @@ struct watch *watch__new(const struct watch_options *options, const struct log *
 	watch->options = *options;
 	watch->log = log;
 	watch->objects = objects__new();
-	if (watch->objects && !watch__start(watch))
+	watch->pythons = pythons__new();
+	if (watch->objects && watch->pythons && !watch__start(watch))
 		return watch;
 	watch__free(watch);
 	return NULL;
@@ -482,6 +511,7 @@ void watch__free(struct watch *watch)
 	}
 	tables__free(watch->tables);
 	probe__free(watch->probe);
+	pythons__free(watch->pythons);
 	objects__free(watch->objects);
 	free(watch);
 }

@@ -45,6 +45,7 @@ struct watched { /* a process, from its start or exec to its end: a book */
 	uint64_t peak;      /* most of heap and mmap together, as far as the events tell */
 	uint64_t refreshed; /* CLOCK_MONOTONIC ns of the last look at its mappings */
 	bool stale;         /* another look is due */
+	bool python;        /* it runs CPython, and the kernel side knows how */
 	struct watch *watch;
 	UT_hash_handle hh;
 };
@@ -63,6 +64,7 @@ void watch__sweep(struct watch *watch);
 
 struct probe *watch__probe(const struct watch *watch);
 struct objects *watch__objects(const struct watch *watch);
+struct pythons *watch__pythons(const struct watch *watch);
 enum rung watch__rung(const struct watch *watch);
 struct watched *watch__first(const struct watch *watch); /* then ->hh.next */
 struct watched *watch__find(const struct watch *watch, uint32_t book);

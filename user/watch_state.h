@@ -3,6 +3,7 @@
 #define MEMWATCH_WATCH_STATE_H
 /* What watch.c and its parts (watch_start.c, watch_sweep.c) share; nobody else includes it. */
 #include "attach.h"
+#include "python.h"
 #include "tables.h"
 #include "watch.h"
 
@@ -27,6 +28,7 @@ struct watch {
 	struct attachments *attachments;
 	struct objects *objects;
 	struct tables *tables;
+	struct pythons *pythons;
 	struct watched *watched; /* by book */
 	struct known_object *known_objects;
 	struct known_process *known_processes;
