@@ -46,6 +46,7 @@ print("{done}", flush=True); sys.stdin.readline()'
 	mkfifo "$T/line"
 	sqlite3 :memory: <"$T/line" >"$T/truth" 2>"$T/workload.err" 3>&- &
 	WORK=$!
+	exec {LINE}>&-
 	exec {LINE}>"$T/line"
 	echo "select 'ready';" >&"$LINE"
 	wait_for "sqlite3" workload_says ready
@@ -70,6 +71,7 @@ print("{done}", flush=True); sys.stdin.readline()'
 	jq --unbuffered -c 'if . == 1 then "ready" elif . == 2 then [range(100000) | tostring] | "{done}\(length)" else . end' \
 		<"$T/line" >"$T/truth" 2>"$T/workload.err" 3>&- &
 	WORK=$!
+	exec {LINE}>&-
 	exec {LINE}>"$T/line"
 	echo 1 >&"$LINE"
 	wait_for "jq" workload_says ready

@@ -5,6 +5,8 @@
  */
 #include "truth.h"
 
+static volatile int twice = 2; /* not unrolled: one loop is one call site */
+
 TALLY(large);
 NOINLINE static struct block large(void)
 {
@@ -39,15 +41,13 @@ NOINLINE static void many(void)
 {
 	for (int i = 0; i < 1000; i++)
 		small();
-	for (int i = 0; i < 10; i++)
-		mixed(100);
-	for (int i = 0; i < 5; i++)
-		mixed(1000);
+	for (int i = 0; i < 15; i++)
+		mixed(i < 10 ? 100 : 1000);
 }
 
 NOINLINE static void few(void)
 {
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < twice; i++)
 		large();
 }
 
