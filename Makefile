@@ -16,7 +16,7 @@ WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Werror
 ALL_CFLAGS = -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -DMEMWATCH_VERSION='"$(VERSION)"' -I$O -I.
 BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Werror -D__TARGET_ARCH_x86 -Ivmlinux -Ibpf \
 	-idirafter /usr/include/x86_64-linux-gnu
-LIBS := -lbpf -ldw -lelf -lZydis -ljansson -lz -llzma -liberty -lpthread -lm
+LIBS := -lbpf -ldw -lelf -lZydis -ljansson -lprotobuf-c -lz -llzma -liberty -lpthread -lm
 ifdef ASAN
 ALL_CFLAGS += -fsanitize=address,undefined -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined
@@ -25,7 +25,7 @@ else
 ALLOCATOR := -l:libjemalloc_pic.a -lstdc++
 endif
 
-USER_OBJECTS := $(patsubst %.c,$O/%.o,$(wildcard user/*.c))
+USER_OBJECTS := $(patsubst %.c,$O/%.o,$(wildcard user/*.c)) $O/user/pprof.pb-c.o
 LIBRARY := $O/libmemwatch.a
 UNIT_TESTS := $(patsubst %.c,$O/%,$(wildcard tests/unit/test_*.c))
 TESTS := $(UNIT_TESTS) $(wildcard tests/style/*.t tests/system/*.bats)
@@ -77,6 +77,16 @@ $O/%.skel.h: $O/%.linked.o
 	$Q$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
 $O/user/probe.o: $O/heap.skel.h
+
+$O/%.pb-c.c $O/%.pb-c.h: %.proto
+	$(call say,PROTO)
+	$Qprotoc-c --c_out=$O --proto_path=. $<
+
+$(patsubst %.c,$O/%.o,$(wildcard user/pprof*.c)): | $O/user/pprof.pb-c.h
+
+$O/%.o: $O/%.c
+	$(call say,CC)
+	$Q$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $O/%.o: %.c
 	$(call say,CC)

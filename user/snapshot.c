@@ -228,6 +228,11 @@ void snapshot__set_header(struct snapshot *snapshot, const struct snapshot_heade
 	snapshot->header.mode = snapshot__intern(snapshot, header->mode);
 }
 
+void snapshot__set_growth(struct snapshot *snapshot)
+{
+	snapshot->has_growth = true;
+}
+
 const struct snapshot_header *snapshot__header(const struct snapshot *snapshot)
 {
 	return &snapshot->header;

@@ -100,12 +100,15 @@ struct snapshot_header {
 	double interval_s; /* since the snapshot before, or since the probes were live */
 	const char *mode;  /* "exact" */
 	struct losses losses;
+	bool without_peaks; /* nobody counted them: they are 0 */
 };
+/* Rates are known: whoever added processes and sites has filled them. */
+void snapshot__set_growth(struct snapshot *snapshot);
 void snapshot__set_header(struct snapshot *snapshot, const struct snapshot_header *header);
 
 /* Reading. */
 const struct snapshot_header *snapshot__header(const struct snapshot *snapshot);
-/* Rates are known: snapshot__grow_since has filled them. */
+/* Rates are known. */
 bool snapshot__has_growth(const struct snapshot *snapshot);
 /* Interned strings are numbered from 0, so that a reader can keep what it found out about each. */
 size_t snapshot__string_count(const struct snapshot *snapshot);

@@ -68,7 +68,8 @@ static void show_process(struct json *json, const struct snapshot *snapshot,
 	json__string(json, "comm", process->comm);
 	json__bool(json, "exited", process->exited);
 	show_counters(json, &process->counters);
-	json__integer(json, "peak_bytes", process->counters.peak_bytes);
+	if (!snapshot__header(snapshot)->without_peaks)
+		json__integer(json, "peak_bytes", process->counters.peak_bytes);
 	json__integer(json, "failed_count", process->failed_count);
 	json__integer(json, "unmatched_frees", process->unmatched_frees);
 	show_growth(json, snapshot, process->growth);
@@ -121,7 +122,7 @@ static void show_row(struct json *json, const struct snapshot *snapshot, const s
 	if (!row->families)
 		json__string(json, "family", row->family == FAMILY_MMAP ? "mmap" : "heap");
 	show_counters(json, &row->counters);
-	if (row->peak_known)
+	if (row->peak_known && !snapshot__header(snapshot)->without_peaks)
 		json__integer(json, "peak_bytes", row->counters.peak_bytes);
 	show_growth(json, snapshot, row->growth);
 	if (view->query.by != BY_STACK)

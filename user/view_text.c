@@ -114,7 +114,8 @@ static void put_totals(struct text *text)
 		 totals.counters.live_count);
 	if (rates)
 		put_part(text, "%s/s", units__size(number, totals.growth, true));
-	if (snapshot__process_count(text->snapshot) == 1) {
+	if (snapshot__process_count(text->snapshot) == 1 &&
+	    !snapshot__header(text->snapshot)->without_peaks) {
 		peak = snapshot__process(text->snapshot, 0)->counters.peak_bytes;
 		put_part(text, "peak %s", units__size(number, (double)peak, false));
 	}

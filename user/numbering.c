@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "numbering.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_SLOTS = 1024 }; /* a power of two */
+
+/* Open addressing; a slot is free or holds a number + 1. At most half of the slots are taken. */
+struct numbering {
+	size_t words; /* of a key */
+	size_t count, slots;
+	uint64_t *keys; /* room for half as many as there are slots */
+	uint32_t *table;
+};
+
+static uint64_t hash_key(const struct numbering *numbering, const uint64_t *key)
+{
+	uint64_t hash = 0;
+
+	for (size_t i = 0; i < numbering->words; i++) {
+		hash = (hash ^ key[i]) * 0x9e3779b97f4a7c15ULL;
+		hash ^= hash >> 32;
+	}
+	return hash;
+}
+
+struct numbering *numbering__new(size_t key_size)
+{
+	struct numbering *numbering = calloc(1, sizeof(*numbering));
+
+	if (!numbering)
+		return NULL;
+	numbering->words = key_size / sizeof(uint64_t);
+	numbering->slots = FIRST_SLOTS;
+	numbering->keys = calloc(FIRST_SLOTS / 2, key_size);
+	numbering->table = calloc(FIRST_SLOTS, sizeof(*numbering->table));
+	if (numbering->keys && numbering->table)
+		return numbering;
+	numbering__free(numbering);
+	return NULL;
+}
+
+void numbering__free(struct numbering *numbering)
+{
+	if (!numbering)
+		return;
+	free(numbering->keys);
+	free(numbering->table);
+	free(numbering);
+}
+
+/* The slot that holds the key, or the free one where it would be. */
+static size_t slot_of(const struct numbering *numbering, const uint64_t *key)
+{
+	size_t mask = numbering->slots - 1, slot = hash_key(numbering, key) & mask;
+	size_t words = numbering->words;
+
+	for (; numbering->table[slot]; slot = (slot + 1) & mask)
+		if (!memcmp(numbering->keys + (numbering->table[slot] - 1) * words, key,
+			    words * sizeof(*key)))
+			break;
+	return slot;
+}
+
+static int grow(struct numbering *numbering)
+{
+	size_t slots = numbering->slots * 2;
+	uint32_t *table;
+	uint64_t *keys;
+
+	if (slots / 2 > UINT32_MAX)
+		return -ENOMEM;
+	keys = reallocarray(numbering->keys, slots / 2, numbering->words * sizeof(*keys));
+	if (!keys)
+		return -ENOMEM;
+	numbering->keys = keys;
+	table = calloc(slots, sizeof(*table));
+	if (!table)
+		return -ENOMEM;
+	free(numbering->table);
+	numbering->table = table;
+	numbering->slots = slots;
+	for (size_t i = 0; i < numbering->count; i++)
+		table[slot_of(numbering, keys + i * numbering->words)] = (uint32_t)i + 1;
+	return 0;
+}
+
+int64_t numbering__find(const struct numbering *numbering, const void *key)
+{
+	uint32_t taken = numbering->table[slot_of(numbering, key)];
+
+	return taken ? (int64_t)taken - 1 : -ENOENT;
+}
+
+int64_t numbering__add(struct numbering *numbering, const void *key)
+{
+	size_t slot = slot_of(numbering, key);
+	uint32_t taken = numbering->table[slot];
+
+	if (taken)
+		return (int64_t)taken - 1;
+	if (numbering->count == numbering->slots / 2) {
+		if (grow(numbering))
+			return -ENOMEM;
+		slot = slot_of(numbering, key);
+	}
+	memcpy(numbering->keys + numbering->count * numbering->words, key,
+	       numbering->words * sizeof(*numbering->keys));
+	numbering->table[slot] = (uint32_t)++numbering->count;
+	return (int64_t)numbering->count - 1;
+}
+
+size_t numbering__count(const struct numbering *numbering)
+{
+	return numbering->count;
+}
+
+const void *numbering__key(const struct numbering *numbering, size_t number)
+{
+	return numbering->keys + number * numbering->words;
+}

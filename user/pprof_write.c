@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "gzip.h"
+#include "pprof.h"
+#include "pprof_stacks.h"
+#include "pprof_texts.h"
+#include "pprof_words.h"
+
+enum { FAMILIES = 2, ENDS = 3, LABELS = 5 };
+
+struct writer {
+	const struct snapshot *snapshot;
+	struct arena *arena;
+	struct pprof_texts *texts;
+	struct pprof_stacks *stacks;
+	Pprof__Profile profile;
+	Pprof__Label ***labels; /* by process, family and end: NULL until it is needed */
+};
+
+static void *take(struct writer *writer, size_t count, size_t size)
+{
+	return arena__alloc(writer->arena, count * size);
+}
+
+/* With a string or a number; NULL when there is no memory. */
+static Pprof__Label *make_label(struct writer *writer, const char *key, int64_t string,
+				int64_t number)
+{
+	Pprof__Label *label = take(writer, 1, sizeof(*label));
+
+	if (!label)
+		return NULL;
+	pprof__label__init(label);
+	label->key = pprof_texts__word(writer->texts, key);
+	label->str = string;
+	label->num = number;
+	return label->key < 0 || string < 0 ? NULL : label;
+}
+
+static Pprof__Label *word_label(struct writer *writer, const char *key, const char *word)
+{
+	return make_label(writer, key, pprof_texts__word(writer->texts, word), 0);
+}
+
+static int64_t instance_of(const struct writer *writer, uint32_t process)
+{
+	pid_t pid = snapshot__process(writer->snapshot, process)->pid;
+	int64_t instance = 0;
+
+	for (uint32_t i = 0; i < process; i++)
+		instance += snapshot__process(writer->snapshot, i)->pid == pid;
+	return instance;
+}
+
+/* NULL-terminated; the same for all samples of one process, family and end. */
+static Pprof__Label **labels_of(struct writer *writer, const struct site *site, enum stack_end end)
+{
+	static const char *const ends[] = { NULL, "truncated", "broken" };
+	const struct process *process = snapshot__process(writer->snapshot, site->process);
+	Pprof__Label ***place =
+		&writer->labels[(site->process * FAMILIES + site->family) * ENDS + end];
+	Pprof__Label **labels = *place;
+	int64_t instance;
+	size_t count = 0;
+
+	if (labels)
+		return labels;
+	labels = take(writer, LABELS + 1, sizeof(*labels));
+	if (!labels)
+		return NULL;
+	instance = instance_of(writer, site->process);
+	labels[count++] = make_label(writer, "pid", 0, process->pid);
+	if (process->comm && *process->comm)
+		labels[count++] = make_label(writer, "comm",
+					     pprof_texts__string(writer->texts, process->comm), 0);
+	labels[count++] =
+		word_label(writer, "family", site->family == FAMILY_MMAP ? "mmap" : "heap");
+	if (ends[end])
+		labels[count++] = word_label(writer, "stack", ends[end]);
+	if (instance)
+		labels[count++] = make_label(writer, "instance", 0, instance);
+	for (size_t i = 0; i < count; i++)
+		if (!labels[i])
+			return NULL;
+	return *place = labels;
+}
+
+static int64_t cut(uint64_t value)
+{
+	return value > INT64_MAX ? INT64_MAX : (int64_t)value;
+}
+
+/* What `rate` was made of: exact up to 2^51 bytes. */
+static int64_t change_of(const struct writer *writer, double rate)
+{
+	return llrint(rate * snapshot__header(writer->snapshot)->interval_s);
+}
+
+static int64_t *values_of(struct writer *writer, const struct site *site)
+{
+	const struct counters *counters = &site->counters;
+	int64_t *values = take(writer, VALUES, sizeof(*values));
+
+	if (!values)
+		return NULL;
+	values[INUSE_OBJECTS] = cut(counters->live_count);
+	values[INUSE_SPACE] = cut(counters->live_bytes);
+	values[ALLOC_OBJECTS] = cut(counters__alloc_count(counters));
+	values[ALLOC_SPACE] = cut(counters__alloc_bytes(counters));
+	values[PEAK_SPACE] = cut(counters->peak_bytes);
+	values[GROWTH_SPACE] = change_of(writer, site->growth);
+	return values;
+}
+
+static Pprof__Sample *make_sample(struct writer *writer, const struct site *site)
+{
+	const struct stack *stack = snapshot__stack(writer->snapshot, site->stack);
+	Pprof__Sample *sample = take(writer, 1, sizeof(*sample));
+
+	if (!sample)
+		return NULL;
+	pprof__sample__init(sample);
+	sample->value = values_of(writer, site);
+	sample->n_value = writer->profile.n_sample_type;
+	sample->label = labels_of(writer, site, stack->end);
+	if (!sample->value || !sample->label || pprof_stacks__add(writer->stacks, stack, sample))
+		return NULL;
+	while (sample->label[sample->n_label])
+		sample->n_label++;
+	return sample;
+}
+
+static int add_samples(struct writer *writer)
+{
+	size_t count = snapshot__site_count(writer->snapshot);
+	Pprof__Sample **samples = take(writer, count + 1, sizeof(*samples));
+
+	if (!samples)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		samples[i] = make_sample(writer, snapshot__site(writer->snapshot, i));
+		if (!samples[i])
+			return -ENOMEM;
+	}
+	writer->profile.sample = samples;
+	writer->profile.n_sample = count;
+	return 0;
+}
+
+/* Header. */
+
+static Pprof__ValueType *make_type(struct writer *writer, const char *name, const char *unit)
+{
+	Pprof__ValueType *type = take(writer, 1, sizeof(*type));
+
+	if (!type)
+		return NULL;
+	pprof__value_type__init(type);
+	type->type = pprof_texts__word(writer->texts, name);
+	type->unit = pprof_texts__word(writer->texts, unit);
+	return type->type < 0 || type->unit < 0 ? NULL : type;
+}
+
+static int add_types(struct writer *writer)
+{
+	size_t count = snapshot__has_growth(writer->snapshot) ? VALUES : GROWTH_SPACE;
+	Pprof__ValueType **types = take(writer, count, sizeof(*types));
+	Pprof__Profile *profile = &writer->profile;
+
+	if (!types)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		types[i] = make_type(writer, value_names[i], value_units[i]);
+		if (!types[i])
+			return -ENOMEM;
+	}
+	profile->sample_type = types;
+	profile->n_sample_type = count;
+	profile->default_sample_type = types[INUSE_SPACE]->type;
+	/* Every byte was looked at. */
+	profile->period_type = make_type(writer, "space", "bytes");
+	profile->period = 1;
+	return profile->period_type ? 0 : -ENOMEM;
+}
+
+static int64_t nanoseconds(double seconds)
+{
+	const double most = 9e9; /* below 2^63 nanoseconds */
+
+	return isnan(seconds) ? 0 : llrint(fmax(-most, fmin(seconds, most)) * 1e9);
+}
+
+static int add_header_comments(struct writer *writer)
+{
+	const struct snapshot_header *header = snapshot__header(writer->snapshot);
+	int error = pprof_texts__comment(writer->texts, "memwatch: %s", MEMWATCH_VERSION);
+
+	if (!error && header->mode)
+		error = pprof_texts__comment(writer->texts, "mode: %s", header->mode);
+	error = error ? error
+		      : pprof_texts__comment(writer->texts, "interval_ns: %" PRId64,
+					     nanoseconds(header->interval_s));
+	for (const struct word *word = loss_words; word->name && !error; word++) {
+		const uint64_t *loss = (const void *)((const char *)&header->losses + word->offset);
+
+		error = pprof_texts__comment(writer->texts, "%s: %" PRIu64, word->name, *loss);
+	}
+	return error;
+}
+
+/* "process: pid=7 exited=0 start=1 … growth=9 allocs=2 comm=x": the name runs to the end. */
+static int add_process_comment(struct writer *writer, const struct process *process)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	int error;
+
+	if (!out)
+		return -ENOMEM;
+	fprintf(out, "pid=%d exited=%d", (int)process->pid, process->exited);
+	for (const struct word *word = process_words; word->name; word++)
+		fprintf(out, " %s=%" PRIu64, word->name,
+			*(const uint64_t *)(const void *)((const char *)process + word->offset));
+	if (snapshot__has_growth(writer->snapshot))
+		fprintf(out, " growth=%" PRId64 " allocs=%" PRId64,
+			change_of(writer, process->growth), change_of(writer, process->alloc_rate));
+	if (process->comm)
+		fprintf(out, " comm=%s", process->comm);
+	error = fclose(out) ? -ENOMEM : pprof_texts__comment(writer->texts, "process: %s", text);
+	free(text);
+	return error;
+}
+
+static int add_comments(struct writer *writer, const struct pprof_note *notes, size_t count)
+{
+	int error = add_header_comments(writer);
+
+	for (size_t i = 0; i < count && !error; i++)
+		error = pprof_texts__comment(writer->texts, "%s: %s", notes[i].key, notes[i].value);
+	for (size_t i = 0; i < snapshot__process_count(writer->snapshot) && !error; i++)
+		error = add_process_comment(writer, snapshot__process(writer->snapshot, i));
+	return error;
+}
+
+static int fill(struct writer *writer, const struct pprof_note *notes, size_t count)
+{
+	const struct snapshot_header *header = snapshot__header(writer->snapshot);
+	int error;
+
+	writer->labels = take(writer,
+			      snapshot__process_count(writer->snapshot) * FAMILIES * ENDS + 1,
+			      sizeof(*writer->labels));
+	if (!writer->labels)
+		return -ENOMEM;
+	writer->profile.time_nanos = cut(header->time_ns);
+	writer->profile.duration_nanos = nanoseconds(header->elapsed_s);
+	error = add_comments(writer, notes, count);
+	error = error ? error : add_types(writer);
+	error = error ? error : add_samples(writer);
+	error = error ? error : pprof_stacks__fill(writer->stacks, &writer->profile);
+	if (!error)
+		pprof_texts__fill(writer->texts, &writer->profile);
+	return error;
+}
+
+static int pack(const Pprof__Profile *profile, void **data, size_t *size)
+{
+	size_t length = pprof__profile__get_packed_size(profile);
+	uint8_t *bytes = malloc(length + 1);
+	int error;
+
+	if (!bytes)
+		return -ENOMEM;
+	pprof__profile__pack(profile, bytes);
+	error = gzip__pack(bytes, length, data, size);
+	free(bytes);
+	return error;
+}
+
+int pprof__write(const struct snapshot *snapshot, const struct pprof_note *notes, size_t count,
+		 void **data, size_t *size)
+{
+	struct writer writer = { .snapshot = snapshot, .arena = arena__new(SIZE_MAX) };
+	int error = -ENOMEM;
+
+	pprof__profile__init(&writer.profile);
+	if (writer.arena)
+		writer.texts = pprof_texts__new(snapshot, writer.arena);
+	if (writer.texts)
+		writer.stacks = pprof_stacks__new(writer.texts, writer.arena);
+	if (writer.stacks)
+		error = fill(&writer, notes, count);
+	error = error ? error : pack(&writer.profile, data, size);
+	pprof_stacks__free(writer.stacks);
+	pprof_texts__free(writer.texts);
+	arena__free(writer.arena);
+	return error;
+}
