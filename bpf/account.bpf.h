@@ -7,6 +7,7 @@
  * that no reader can see the three disagree.
  */
 #include "maps.bpf.h"
+#include "compat.bpf.h"
 
 /* Raises `peak` to `live`; a lost race means that somebody raised it, so look again. */
 static inline void account__raise(u64 *peak, u64 live)
@@ -119,6 +120,30 @@ static inline void block__add(u32 id, struct book *book, u64 address, u64 size, 
 	account__raise(&book->mmap_peak, account__add(&book->heap, size));
 }
 
+/*
+ * A child that has forked and not called exec runs the same code at the same addresses: until
+ * user space has looked at it, its parent's mappings are its own.
+ */
+static inline void book__inherit(struct book *book, u32 id)
+{
+	enum { FORKNOEXEC = 0x40 }; /* PF_FORKNOEXEC, include/linux/sched.h */
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	u32 parent = BPF_CORE_READ(task, real_parent, tgid), *known;
+	const struct python_record *python;
+	const struct book *from;
+
+	if (!(BPF_CORE_READ(task, group_leader, flags) & FORKNOEXEC))
+		return;
+	known = bpf_map_lookup_elem(&tgids, &parent);
+	from = known ? book__get(*known) : NULL;
+	if (!from || from->changes != from->changes_seen)
+		return;
+	book->slice = from->slice;
+	python = from->python ? bpf_map_lookup_elem(&pythons, known) : NULL;
+	if (python && !bpf_map_update_elem(&pythons, &id, python, BPF_ANY))
+		book->python = 1;
+}
+
 /* Opens a book. Returns its id, or 0 when there is none left. */
 static __noinline u32 book__open(u32 tgid)
 {
@@ -136,6 +161,7 @@ static __noinline u32 book__open(u32 tgid)
 		return 0;
 	__builtin_memset(book, 0, sizeof(*book));
 	book->tgid = tgid;
+	book__inherit(book, id);
 	book->state = BOOK_OPEN;
 	last_resort.book = id;
 	bpf_map_update_elem(&sites, &last_resort, &nothing, BPF_NOEXIST);

@@ -8,14 +8,6 @@
  */
 #include "unwind.bpf.h"
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 4096);
-	__type(key, u32); /* book */
-	__type(value, struct python_record);
-} pythons SEC(".maps");
-
 /* The thread state's youngest frame; 0 when this thread runs no Python. */
 static __noinline u64 python__youngest(const struct python_record *python)
 {

@@ -14,8 +14,18 @@ enum { KEEP_UP_NS = 20 * 1000 * 1000 };
 struct collector {
 	struct watch *watch;
 	struct namer *namer;
+	struct query query;       /* what will be shown; see collector__expect */
+	bool expecting;
 	uint64_t older_ns;
 	uint64_t started, before; /* CLOCK_MONOTONIC ns: probes live, last snapshot */
+};
+
+struct seen_site { /* as read, before any name was looked up */
+	uint32_t book;
+	enum family family;
+	uint64_t stack;
+	struct account account;
+	bool named;
 };
 
 struct stack_index { /* stack id -> its index in the snapshot being made */
@@ -24,10 +34,12 @@ struct stack_index { /* stack id -> its index in the snapshot being made */
 	UT_hash_handle hh;
 };
 
-struct process_index { /* book -> process index */
+struct process_index { /* book -> process */
 	uint32_t book;
 	int index;
 	pid_t pid;
+	struct watched *watched;
+	struct account heap; /* the sum of its sites */
 	UT_hash_handle hh;
 };
 
@@ -40,6 +52,8 @@ struct aged_site { /* blocks of one site that are old enough */
 struct making { /* a snapshot that is being made */
 	struct collector *collector;
 	struct snapshot *snapshot;
+	struct seen_site *sites;
+	size_t site_count, site_room;
 	struct stack_index *stacks;
 	struct process_index *processes;
 	struct aged_site *aged;
@@ -78,6 +92,12 @@ void collector__free(struct collector *collector)
 	free(collector);
 }
 
+void collector__expect(struct collector *collector, const struct query *query)
+{
+	collector->query = *query;
+	collector->expecting = true;
+}
+
 static struct counters counters_of(const struct account *account)
 {
 	return (struct counters){
@@ -106,27 +126,61 @@ static uint64_t peak_of(struct watched *watched, const struct book *book)
 	return watched->peak;
 }
 
-static int add_process(struct making *making, struct watched *watched)
+static void add_account(struct account *to, const struct account *account)
 {
+	to->live_bytes += account->live_bytes;
+	to->live_count += account->live_count;
+	to->freed_bytes += account->freed_bytes;
+	to->freed_count += account->freed_count;
+}
+
+/*
+ * The process's heap. Its sites were read one after the other while the target ran on; their sum
+ * is what goes with them. Only where sites leave something out the book's own count is right.
+ */
+static struct counters heap_of(const struct making *making, const struct process_index *entry,
+			       const struct book *book)
+{
+	const struct probe *probe = watch__probe(making->collector->watch);
+	const struct probe_options *o = probe__options(probe);
+
+	if (making->collector->older_ns || o->min_size || o->max_size != UINT64_MAX ||
+	    probe__losses(probe).sites)
+		return counters_of(&book->heap);
+	return counters_of(&entry->heap);
+}
+
+static int add_process(struct making *making, struct process_index *entry)
+{
+	struct watched *watched = entry->watched;
 	const struct book *book = probe__book(watch__probe(making->collector->watch), watched->book);
-	struct process_index *entry = calloc(1, sizeof(*entry));
 	struct process process = {
 		.pid = watched->pid, .comm = watched->comm, .exited = watched->exited,
 		.start = watched->start,
 	};
 
-	if (!entry)
-		return -ENOMEM;
-	process.counters = sum(counters_of(&book->heap), counters_of(&watched->map_total));
+	process.counters = sum(heap_of(making, entry, book), counters_of(&watched->map_total));
 	process.counters.peak_bytes = peak_of(watched, book);
+	if (process.counters.peak_bytes < process.counters.live_bytes)
+		process.counters.peak_bytes = process.counters.live_bytes;
 	process.failed_count = book->failed_count;
 	process.unmatched_frees = book->unmatched_frees;
-	entry->book = watched->book;
-	entry->pid = watched->pid;
 	entry->index = snapshot__add_process(making->snapshot, &process);
-	HASH_ADD(hh, making->processes, book, sizeof(entry->book), entry);
 	watched->shown |= watched->exited;
 	return entry->index < 0 ? entry->index : 0;
+}
+
+static int see_process(struct making *making, struct watched *watched)
+{
+	struct process_index *entry = calloc(1, sizeof(*entry));
+
+	if (!entry)
+		return -ENOMEM;
+	entry->book = watched->book;
+	entry->pid = watched->pid;
+	entry->watched = watched;
+	HASH_ADD(hh, making->processes, book, sizeof(entry->book), entry);
+	return 0;
 }
 
 /* Naming can take long the first time; meanwhile processes start that want their tables. */
@@ -140,43 +194,55 @@ static void keep_up(struct making *making)
 	making->kept_up = now;
 }
 
-/* Index of the stack in the snapshot; the id 0 stands for what was lost. */
-static int stack_index(struct making *making, uint64_t id, pid_t pid)
+/* A stack without its frames' names, for rows that will not be shown. */
+static const struct stack *unnamed(uint64_t id, struct stack *stack)
 {
-	static const struct stack lost = { .end = STACK_BROKEN };
+	*stack = (struct stack){ .id = id, .end = STACK_BROKEN };
+	return stack;
+}
+
+static const struct stack *name_stack(struct making *making, uint64_t id, pid_t pid)
+{
 	struct collector *collector = making->collector;
 	const struct stack *stack = namer__known(collector->namer, id);
 	struct stack_record record;
-	struct stack_index *entry;
 
-	HASH_FIND(hh, making->stacks, &id, sizeof(id), entry);
+	if (stack || !id || probe__stack(watch__probe(collector->watch), id, &record))
+		return stack;
+	stack = namer__stack(collector->namer, id, &record, pid);
+	keep_up(making);
+	return stack;
+}
+
+/* Index of the stack in the snapshot; the id 0 stands for what was lost. */
+static int stack_index(struct making *making, const struct seen_site *site, pid_t pid)
+{
+	const struct stack *stack = NULL;
+	struct stack_index *entry;
+	struct stack empty;
+
+	HASH_FIND(hh, making->stacks, &site->stack, sizeof(site->stack), entry);
 	if (entry)
 		return entry->index;
-	keep_up(making);
-	if (!stack && id && !probe__stack(watch__probe(collector->watch), id, &record))
-		stack = namer__stack(collector->namer, id, &record, pid);
+	if (site->named)
+		stack = name_stack(making, site->stack, pid);
 	entry = calloc(1, sizeof(*entry));
 	if (!entry)
 		return -ENOMEM;
-	entry->id = id;
-	entry->index = snapshot__add_stack(making->snapshot, stack ?: &lost);
-	HASH_ADD(hh, making->stacks, id, sizeof(id), entry);
+	entry->id = site->stack;
+	entry->index = snapshot__add_stack(making->snapshot, stack ?: unnamed(site->stack, &empty));
+	HASH_ADD(hh, making->stacks, id, sizeof(entry->id), entry);
 	return entry->index;
 }
 
-static int add_site(struct making *making, uint32_t book, uint64_t stack, enum family family,
-		    const struct account *account)
+static int add_site(struct making *making, const struct seen_site *seen)
 {
-	struct site site = { .family = family, .counters = counters_of(account) };
+	struct site site = { .family = seen->family, .counters = counters_of(&seen->account) };
 	struct process_index *process;
 	int index;
 
-	if (!account->live_count && !account->freed_count)
-		return 0;
-	HASH_FIND(hh, making->processes, &book, sizeof(book), process);
-	if (!process)
-		return 0; /* of a process that came after the list was made, or that nobody wants */
-	index = stack_index(making, stack, process->pid);
+	HASH_FIND(hh, making->processes, &seen->book, sizeof(seen->book), process);
+	index = stack_index(making, seen, process->pid);
 	if (index < 0)
 		return index;
 	site.process = process->index;
@@ -185,15 +251,43 @@ static int add_site(struct making *making, uint32_t book, uint64_t stack, enum f
 	return index < 0 ? index : 0;
 }
 
-static int on_site(void *context, const struct site_key *key, const struct account *account)
+static int see_site(struct making *making, uint32_t book, uint64_t stack, enum family family,
+		    const struct account *account)
 {
-	return add_site(context, key->book, key->stack, FAMILY_HEAP, account);
+	struct process_index *process;
+
+	if (!account->live_count && !account->freed_count)
+		return 0;
+	HASH_FIND(hh, making->processes, &book, sizeof(book), process);
+	if (!process)
+		return 0; /* of a process that came after the list was made, or that nobody wants */
+	if (making->site_count == making->site_room) {
+		size_t room = making->site_room ? making->site_room * 2 : 1024;
+		struct seen_site *sites = reallocarray(making->sites, room, sizeof(*sites));
+
+		if (!sites)
+			return -ENOMEM;
+		making->sites = sites;
+		making->site_room = room;
+	}
+	making->sites[making->site_count++] = (struct seen_site){ book, family, stack, *account, true };
+	if (family == FAMILY_HEAP)
+		add_account(&process->heap, account);
+	return 0;
 }
 
-static void add_map_sites(struct making *making, const struct watched *watched)
+static int on_site(void *context, const struct site_key *key, const struct account *account)
 {
-	for (struct map_site *site = watched->map_sites; site; site = site->hh.next)
-		add_site(making, watched->book, site->stack, FAMILY_MMAP, &site->account);
+	return see_site(context, key->book, key->stack, FAMILY_HEAP, account);
+}
+
+static int see_map_sites(struct making *making, const struct watched *watched)
+{
+	int error = 0;
+
+	for (struct map_site *site = watched->map_sites; site && !error; site = site->hh.next)
+		error = see_site(making, watched->book, site->stack, FAMILY_MMAP, &site->account);
+	return error;
 }
 
 static int age_site(struct making *making, uint32_t book, uint64_t stack, uint64_t bytes, uint64_t count)
@@ -237,13 +331,13 @@ static void on_piece(void *context, uint64_t stack, uint64_t bytes, uint64_t cou
 		age_site(pieces->making, pieces->book, stack, bytes, count);
 }
 
-static int emit_aged(struct making *making, enum family family)
+static int see_aged(struct making *making, enum family family)
 {
 	struct aged_site *site, *next;
 	int error = 0;
 
 	HASH_ITER(hh, making->aged, site, next) {
-		error = error ?: add_site(making, site->key.book, site->key.stack, family, &site->account);
+		error = error ?: see_site(making, site->key.book, site->key.stack, family, &site->account);
 		HASH_DEL(making->aged, site);
 		free(site);
 	}
@@ -251,40 +345,104 @@ static int emit_aged(struct making *making, enum family family)
 }
 
 /* Only blocks of some age: what was freed is no block any more, so nothing of it is counted. */
-static int add_aged_sites(struct making *making)
+static int see_aged_sites(struct making *making)
 {
 	struct watch *watch = making->collector->watch;
 	int error = probe__each_block(watch__probe(watch), on_block, making);
 
-	error = emit_aged(making, FAMILY_HEAP) ?: error;
+	error = see_aged(making, FAMILY_HEAP) ?: error;
 	for (struct watched *w = watch__first(watch); w; w = w->hh.next) {
 		struct aging_pieces pieces = { making, w->book };
 
 		ranges__each(w->ranges, on_piece, &pieces);
 	}
-	return emit_aged(making, FAMILY_MMAP) ?: error;
+	return see_aged(making, FAMILY_MMAP) ?: error;
 }
 
 static bool is_shown(const struct watch *watch, const struct watched *watched)
 {
 	const struct book *book = probe__book(watch__probe(watch), watched->book);
 
-	return book && book->state != BOOK_IGNORED && book->state != BOOK_REPLACED && !watched->shown;
+	if (!book || book->state == BOOK_IGNORED || book->state == BOOK_REPLACED || watched->shown)
+		return false;
+	/* Of a whole system, those that did something; of processes named, all. */
+	return watch__names_pids(watch) || book->heap.live_count || book->heap.freed_count ||
+	       book->unmatched_frees || book->failed_count || watched->map_total.live_count ||
+	       watched->map_total.freed_count;
 }
 
-static int fill(struct making *making)
+/* The books, as nearly at one moment as can be: nothing is named here, nothing handled. */
+static int see(struct making *making)
 {
 	struct watch *watch = making->collector->watch;
 	int error = 0;
 
 	for (struct watched *w = watch__first(watch); w && !error; w = w->hh.next)
 		if (is_shown(watch, w))
-			error = add_process(making, w);
+			error = see_process(making, w);
 	if (making->collector->older_ns)
-		return error ?: add_aged_sites(making);
+		return error ?: see_aged_sites(making);
 	error = error ?: probe__each_site(watch__probe(watch), on_site, making);
 	for (struct watched *w = watch__first(watch); w && !error; w = w->hh.next)
-		add_map_sites(making, w);
+		error = see_map_sites(making, w);
+	return error;
+}
+
+static uint64_t sort_value(const struct account *account, enum sort_key key)
+{
+	switch (key) {
+	case SORT_COUNT: return account->live_count;
+	case SORT_ALLOC: return account->live_bytes + account->freed_bytes;
+	case SORT_ALLOCS: return account->live_count + account->freed_count;
+	case SORT_PEAK: return account->peak_bytes;
+	default: return account->live_bytes;
+	}
+}
+
+static int compare_sites(const void *a, const void *b, void *key)
+{
+	uint64_t x = sort_value(&((const struct seen_site *)a)->account, *(enum sort_key *)key);
+	uint64_t y = sort_value(&((const struct seen_site *)b)->account, *(enum sort_key *)key);
+
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/*
+ * A system has a hundred thousand stacks, and ten are shown: only those are named, unless grouping or
+ * filtering asks for every name. Python's are always named: their code may be gone later.
+ */
+static void choose_names(struct making *making)
+{
+	const struct query *query = &making->collector->query;
+	enum sort_key key = query->sort;
+	struct process_index *process;
+	size_t named = 0;
+
+	if (!making->collector->expecting || !query->top || query->sort == SORT_GROWTH || query->include ||
+	    query->exclude || (query->by != BY_STACK && query->by != BY_PROCESS))
+		return;
+	qsort_r(making->sites, making->site_count, sizeof(*making->sites), compare_sites, &key);
+	for (size_t i = 0; i < making->site_count; i++) {
+		struct seen_site *site = &making->sites[i];
+		bool wanted = site->family == FAMILY_HEAP ? query->heap : query->mmap;
+
+		HASH_FIND(hh, making->processes, &site->book, sizeof(site->book), process);
+		site->named = (wanted && named < query->top) || process->watched->python;
+		named += wanted;
+	}
+}
+
+static int fill(struct making *making)
+{
+	struct process_index *process;
+	int error = see(making);
+
+	if (!error)
+		choose_names(making);
+	for (process = making->processes; process && !error; process = process->hh.next)
+		error = add_process(making, process);
+	for (size_t i = 0; i < making->site_count && !error; i++)
+		error = add_site(making, &making->sites[i]);
 	return error;
 }
 
@@ -320,6 +478,7 @@ static void making__end(struct making *making)
 		HASH_DEL(making->processes, process);
 		free(process);
 	}
+	free(making->sites);
 }
 
 struct snapshot *collector__snapshot(struct collector *collector)

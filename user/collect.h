@@ -13,6 +13,12 @@ struct collector;
 struct collector *collector__new(struct watch *watch, uint64_t older_ns); /* NULL: no memory */
 void collector__free(struct collector *collector);
 
+/*
+ * How snapshots will be shown. Stacks that this does not show may then be left without names: naming all
+ * of a busy system's costs seconds. Without it every stack is named.
+ */
+void collector__expect(struct collector *collector, const struct query *query);
+
 /* The state now; the caller frees it. Rates are over the time since the snapshot before. NULL and errno. */
 struct snapshot *collector__snapshot(struct collector *collector);
 

@@ -183,8 +183,10 @@ int command_top(const struct options *options)
 	if (!top.watch)
 		return 1;
 	top.collector = collector__new(top.watch, options->older_ns);
-	if (top.collector)
+	if (top.collector) {
+		collector__expect(top.collector, &options->query);
 		result = open_all(&top);
+	}
 	if (!result)
 		say_observing(&top);
 	while (!result)

@@ -291,7 +291,8 @@ static void refresh(struct watch *watch, struct watched *watched)
 		log__detail(watch->log, "%s[%d]: a table of the unwinder is full: some stacks will be broken",
 			    watched->comm, watched->pid);
 	find_python(watch, watched);
-	watch__attach_process(watch, watched->pid);
+	if (watch->live)
+		watch__attach_process(watch, watched->pid);
 }
 
 int watch__open(struct watch *watch, pid_t pid)
@@ -308,7 +309,7 @@ int watch__open(struct watch *watch, pid_t pid)
 	return 0;
 }
 
-static bool is_wanted(const struct watch *watch, const char *comm)
+bool watch__wants(const struct watch *watch, const char *comm)
 {
 	return !watch->options.name || !fnmatch(watch->options.name, comm, 0);
 }
@@ -320,7 +321,7 @@ static struct watched *on_book(struct watch *watch, uint32_t book, pid_t pid)
 
 	if (!watched || !record)
 		return watched;
-	if (is_wanted(watch, watched->comm))
+	if (watch__wants(watch, watched->comm))
 		refresh(watch, watched);
 	else if (record->state == BOOK_OPEN)
 		record->state = BOOK_IGNORED;
@@ -460,6 +461,11 @@ void watch__tick(struct watch *watch)
 			refresh(watch, watched);
 	if (!watch->options.pid_count)
 		watch__scan_processes(watch);
+}
+
+bool watch__names_pids(const struct watch *watch)
+{
+	return watch->options.pid_count > 0;
 }
 
 bool watch__is_over(const struct watch *watch)

@@ -2,6 +2,7 @@
 /* How watching begins: what this kernel allows, whom we may watch, and everything in place before it is live. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -89,7 +90,7 @@ static void say_no_allocator(struct watch *watch, pid_t pid)
 		   "symbol table; Go has an allocator of its own", pid, *looked ? looked : "its files");
 }
 
-/* Before the probes are live: each process named has a book, its mappings and the rows. */
+/* Before the probes are live each process has a book, its mappings and the rows. */
 static int prepare_targets(struct watch *watch)
 {
 	for (size_t i = 0; i < watch->options.pid_count; i++) {
@@ -103,6 +104,30 @@ static int prepare_targets(struct watch *watch)
 		}
 	}
 	return 0;
+}
+
+static int prepare_system(struct watch *watch)
+{
+	struct process_status status;
+	char comm[COMM_SIZE];
+	pid_t *pids;
+	size_t count;
+	int error = process__list(&pids, &count);
+
+	for (size_t i = 0; i < count && !error; i++) {
+		if (pids[i] == getpid() || process__status(pids[i], &status) ||
+		    status.state != PROCESS_ALIVE || process__comm(pids[i], comm) ||
+		    !watch__wants(watch, comm))
+			continue;
+		error = watch__open(watch, pids[i]);
+		if (error == -ESRCH || error == -ENOENT || error == -EACCES || error == -EPERM)
+			error = 0; /* it has ended, or is not ours to look at */
+	}
+	if (error)
+		log__error("the processes cannot be listed: %s", strerror(-error));
+	else
+		free(pids);
+	return error;
 }
 
 static int attach_targets(struct watch *watch)
@@ -156,7 +181,9 @@ int watch__start(struct watch *watch)
 		error = check_pid(watch->options.pids[i]);
 	error = error ?: choose_rung(watch);
 	error = error ?: start_probe(watch);
-	error = error ?: prepare_targets(watch);
+	if (!error)
+		error = watch->options.pid_count ? prepare_targets(watch) : prepare_system(watch);
+	watch->live = true;
 	error = error ?: attach_targets(watch);
 	if (error)
 		return error;

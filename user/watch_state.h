@@ -34,10 +34,12 @@ struct watch {
 	struct known_process *known_processes;
 	enum rung rung;
 	bool seccomp_kills;
+	bool live; /* probes may go in: what was running before has its tables */
 	size_t points;
 };
 
 
+bool watch__wants(const struct watch *watch, const char *comm); /* by --name */
 int watch__start(struct watch *watch);          /* says itself why it cannot; -errno */
 int watch__open(struct watch *watch, pid_t pid); /* a book for a process, before the probes are live */
 int watch__attach_process(struct watch *watch, pid_t pid); /* how many probes it then has, or -errno */

@@ -65,6 +65,7 @@ struct thread_struct {
 struct task_struct {
 	unsigned int flags;
 	int pid, tgid;
+	struct task_struct *real_parent, *group_leader;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 	struct uprobe_task *utask;
