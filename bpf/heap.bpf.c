@@ -121,12 +121,18 @@ static __noinline bool thread__is_nested(const struct thread *thread, struct boo
 	return stack__leads_to(thread->book, book, slot, rbp, thread->slot);
 }
 
-/* The remembered call never came back, so what it took off the books is where it was. */
-static __noinline void thread__abandon(struct thread *thread)
+/*
+ * The remembered call never came back, so what it took off the books is where it was. One whose
+ * exits have probes of their own has thrown.
+ */
+static __noinline void thread__abandon(struct thread *thread, struct book *book)
 {
-	if (!thread)
+	if (!thread || !book)
 		return;
-	LOSE(inflight);
+	if (thread->cookie & COOKIE_NO_RETURN)
+		__sync_fetch_and_add(&book->failed_count, 1);
+	else
+		LOSE(inflight);
 	if (thread->has_block)
 		block__put_back(thread->book, thread->pointer, &thread->block);
 	thread->kind = ENTRY_NONE;
@@ -225,7 +231,7 @@ static __noinline bool call__enter(struct pt_regs *regs, u64 cookie)
 	if (thread->kind) {
 		if (thread__is_nested(thread, book, slot, regs->bp))
 			return false;
-		thread__abandon(thread);
+		thread__abandon(thread, book);
 	}
 	if (kind == ENTRY_FREE) {
 		free__enter(thread, book, argument(regs, cookie, 0));

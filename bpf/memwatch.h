@@ -235,8 +235,9 @@ struct loss_record {
 	__u64 events;   /* the ring buffer was full */
 	__u64 books;    /* processes not observed: no free book */
 	__u64 truncated_stacks, broken_stacks; /* allocations with such a stack */
+	__u64 interned; /* no loss: stacks that came into the table */
 	__u64 walks; /* no loss: stacks that no memo could vouch for */
 };
-MEMWATCH_ASSERT_SIZE(struct loss_record, 72);
+MEMWATCH_ASSERT_SIZE(struct loss_record, 80);
 
 #endif

@@ -263,7 +263,8 @@ static __noinline u64 stack__intern(struct walk *walk)
 			continue; /* 0 says that there is none */
 		known = bpf_map_lookup_elem(&stacks, &id);
 		if (!known) {
-			bpf_map_update_elem(&stacks, &id, &walk->record, BPF_NOEXIST);
+			if (!bpf_map_update_elem(&stacks, &id, &walk->record, BPF_NOEXIST))
+				LOSE(interned);
 			known = bpf_map_lookup_elem(&stacks, &id);
 		}
 		if (!known)
@@ -324,6 +325,10 @@ static __noinline u64 stack__walk(struct walk *walk, u32 id, struct book *book)
 	if (!walk || !book)
 		return 0;
 	LOSE(walks);
+	if (!walk->mappings) { /* a process so young that nobody has looked at it */
+		book__ask_mappings(id, book);
+		return 0;
+	}
 	if (book->python)
 		context.python = bpf_map_lookup_elem(&pythons, &id);
 	changing = book->changes != book->changes_seen;
@@ -355,6 +360,10 @@ static long walk__reach(u32 unused, struct reach *reach)
 	}
 	offset = walk->pc - mapping->start + mapping->offset;
 	if (step__native(walk, mapping->object, offset - !walk->exact) == STEP_BROKEN) {
+		reach->reached = true;
+		return 1;
+	}
+	if (walk->record.pointers) { /* a guess by frame pointers proves nothing (musl has no tables) */
 		reach->reached = true;
 		return 1;
 	}

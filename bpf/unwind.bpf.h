@@ -281,8 +281,14 @@ static inline enum step step__native(struct walk *walk, u32 object, u64 offset)
 {
 	struct unwind_row *row = row__at(object, offset);
 
-	if (!row || row->cfa_rule == UNWIND_NONE)
+	if (!row || row->cfa_rule == UNWIND_NONE) {
+		/* A return address at which a function begins was put there by hand: the first
+		 * frame of a context (glibc's makecontext). */
+		row = row__at(object, offset + 1);
+		if (row && row->cfa_rule != UNWIND_NONE && !walk->exact)
+			return STEP_END;
 		return step__by_pointer(walk);
+	}
 	if (row->cfa_rule == UNWIND_END)
 		return STEP_END;
 	if (row->cfa_rule == UNWIND_SIGNAL)

@@ -507,6 +507,21 @@ int probe__stack(const struct probe *probe, uint64_t id, struct stack_record *st
 	return bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.stacks), &id, stack);
 }
 
+int probe__stack_ids(const struct probe *probe, uint64_t **ids, size_t *count)
+{
+	int fd = bpf_map__fd(probe->skeleton->maps.stacks);
+	uint64_t *key = NULL;
+
+	*ids = calloc(probe->options.max_stacks, sizeof(**ids));
+	if (!*ids)
+		return -ENOMEM;
+	/* Nobody but us deletes stacks, so that the keys stay and the walk never starts again. */
+	for (*count = 0; *count < probe->options.max_stacks; key = *ids + (*count)++)
+		if (bpf_map_get_next_key(fd, key, *ids + *count))
+			break;
+	return 0;
+}
+
 int probe__delete_stack(struct probe *probe, uint64_t id)
 {
 	return bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.stacks), &id);

@@ -66,6 +66,8 @@ int probe__each_block(struct probe *probe, probe_block call, void *context);
 int probe__delete_site(struct probe *probe, const struct site_key *key);
 int probe__delete_block(struct probe *probe, const struct block_key *key);
 int probe__stack(const struct probe *probe, uint64_t id, struct stack_record *stack);
+/* The ids of all stacks; the caller frees. */
+int probe__stack_ids(const struct probe *probe, uint64_t **ids, size_t *count);
 int probe__delete_stack(struct probe *probe, uint64_t id);
 
 int probe__event_fd(const struct probe *probe); /* readable when there are events */

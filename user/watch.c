@@ -515,6 +515,7 @@ void watch__free(struct watch *watch)
 		HASH_DEL(watch->known_processes, process);
 		free(process);
 	}
+	watch__forget_spares(watch);
 	tables__free(watch->tables);
 	probe__free(watch->probe);
 	pythons__free(watch->pythons);

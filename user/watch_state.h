@@ -21,6 +21,11 @@ struct known_process { /* one whose objects were looked at */
 	UT_hash_handle hh;
 };
 
+struct spare_stack { /* one that no site referred to at the last sweep */
+	uint64_t id;
+	UT_hash_handle hh;
+};
+
 struct watch {
 	struct watch_options options;
 	const struct log *log;
@@ -36,10 +41,13 @@ struct watch {
 	bool seccomp_kills;
 	bool live; /* probes may go in: what was running before has its tables */
 	size_t points;
+	uint64_t stacks_deleted;
+	struct spare_stack *spares;
 };
 
 
 bool watch__wants(const struct watch *watch, const char *comm); /* by --name */
+void watch__forget_spares(struct watch *watch); /* what the sweep remembers */
 int watch__start(struct watch *watch);          /* says itself why it cannot; -errno */
 int watch__open(struct watch *watch, pid_t pid); /* a book for a process, before the probes are live */
 int watch__attach_process(struct watch *watch, pid_t pid); /* how many probes it then has, or -errno */
