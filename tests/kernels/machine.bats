@@ -14,3 +14,10 @@
 @test "the workloads start" {
 	[ "$(echo | build/workloads/basic | head -n 1)" = ready ]
 }
+
+@test "a way to attach is found, by trying" {
+	run build/memwatch doctor
+	echo "$output"
+	[ "$status" -eq 0 ]
+	grep -q 'works, is used' <<<"$output"
+}
