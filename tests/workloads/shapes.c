@@ -39,10 +39,13 @@ NOINLINE static struct block churn(void)
 
 NOINLINE static void many(void)
 {
+	static volatile size_t sizes[15] = { 100, 100, 100, 100, 100, 100, 100, 100, 100, 100,
+					     1000, 1000, 1000, 1000, 1000 };
+
 	for (int i = 0; i < 1000; i++)
 		small();
 	for (int i = 0; i < 15; i++)
-		mixed(i < 10 ? 100 : 1000);
+		mixed(sizes[i]);
 }
 
 NOINLINE static void few(void)
