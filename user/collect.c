@@ -16,6 +16,7 @@ struct collector {
 	struct namer *namer;
 	struct query query;       /* what will be shown; see collector__expect */
 	bool expecting;
+	bool keep;                /* see collector__keep */
 	uint64_t older_ns;
 	uint64_t started, before; /* CLOCK_MONOTONIC ns: probes live, last snapshot */
 };
@@ -98,6 +99,11 @@ void collector__expect(struct collector *collector, const struct query *query)
 	collector->expecting = true;
 }
 
+void collector__keep(struct collector *collector, bool keep)
+{
+	collector->keep = keep;
+}
+
 static struct counters counters_of(const struct account *account)
 {
 	return (struct counters){
@@ -166,7 +172,8 @@ static int add_process(struct making *making, struct process_index *entry)
 	process.failed_count = book->failed_count;
 	process.unmatched_frees = book->unmatched_frees;
 	entry->index = snapshot__add_process(making->snapshot, &process);
-	watched->shown |= watched->exited;
+	if (!making->collector->keep)
+		watched->shown |= watched->exited;
 	return entry->index < 0 ? entry->index : 0;
 }
 

@@ -2,6 +2,7 @@
 #ifndef MEMWATCH_COLLECT_H
 #define MEMWATCH_COLLECT_H
 /* Reads the books of what is watched, names the stacks, and makes a snapshot of both. */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "snapshot.h"
@@ -18,6 +19,9 @@ void collector__free(struct collector *collector);
  * of a busy system's costs seconds. Without it every stack is named.
  */
 void collector__expect(struct collector *collector, const struct query *query);
+
+/* Processes that ended stay in the snapshots to come, not only in the next one; until this is unset again. */
+void collector__keep(struct collector *collector, bool keep);
 
 /* The state now; the caller frees it. Rates are over the time since the snapshot before. NULL and errno. */
 struct snapshot *collector__snapshot(struct collector *collector);

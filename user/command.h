@@ -5,6 +5,10 @@
 #include "options.h"
 
 int command_top(const struct options *options);
+int command_record(const struct options *options);
+int command_report(const struct options *options);
+int command_diff(const struct options *options); /* also 3: see --fail-on-growth */
+int command_export(const struct options *options);
 int command_doctor(const struct options *options);
 
 #endif

@@ -4,6 +4,11 @@
 
 #include "command.h"
 
+static int (*const commands[])(const struct options *) = {
+	[VERB_TOP] = command_top,       [VERB_RECORD] = command_record, [VERB_REPORT] = command_report,
+	[VERB_DOCTOR] = command_doctor,
+};
+
 static int run(const struct options *options)
 {
 	if (options->help) {
@@ -14,9 +19,7 @@ static int run(const struct options *options)
 		puts("memwatch " MEMWATCH_VERSION);
 		return 0;
 	}
-	if (options->verb == VERB_DOCTOR)
-		return command_doctor(options);
-	return command_top(options);
+	return commands[options->verb](options);
 }
 
 int main(int argc, char **argv)

@@ -31,12 +31,27 @@ static const struct choice families[] = {
 static const struct choice rungs[] = { /* enum rung */
 	{ "session", 0 }, { "multi", 1 }, { "perf", 2 }, { NULL, 0 },
 };
-static const struct choice verbs[] = { { "top", VERB_TOP }, { "doctor", VERB_DOCTOR }, { NULL, 0 } };
+static const struct choice verbs[] = {
+	{ "top", VERB_TOP }, { "record", VERB_RECORD }, { "report", VERB_REPORT },
+	{ "doctor", VERB_DOCTOR }, { NULL, 0 },
+};
+static const struct choice formats[] = {
+	{ "folded", EXPORT_FOLDED }, { "speedscope", EXPORT_SPEEDSCOPE }, { "json", EXPORT_JSON },
+	{ "csv", EXPORT_CSV }, { NULL, 0 },
+};
 
 enum option_id {
 	OPT_PID, OPT_NAME, OPT_SORT, OPT_TOP, OPT_BY, OPT_CUMULATIVE, OPT_NATIVE, OPT_FAMILY, OPT_INCLUDE,
 	OPT_EXCLUDE, OPT_MIN_SIZE, OPT_MAX_SIZE, OPT_OLDER, OPT_DEPTH, OPT_JSON, OPT_PLAIN, OPT_MAX_BLOCKS,
-	OPT_MAX_STACKS, OPT_ATTACH, OPT_VERBOSE, OPT_QUIET, OPT_HELP, OPT_VERSION, OPTIONS,
+	OPT_MAX_STACKS, OPT_ATTACH, OPT_OUTPUT, OPT_FOR, OPT_EVERY, OPT_FORMAT, OPT_GREW, OPT_FAIL, OPT_VERBOSE, OPT_QUIET, OPT_HELP, OPT_VERSION, OPTIONS,
+};
+
+/* The verbs that an option goes with: bits. */
+enum {
+	TOP = 1 << VERB_TOP, RECORD = 1 << VERB_RECORD, REPORT = 1 << VERB_REPORT, DIFF = 1 << VERB_DIFF,
+	EXPORT = 1 << VERB_EXPORT, DOCTOR = 1 << VERB_DOCTOR,
+	OBSERVE = TOP | RECORD | DOCTOR, SHOW = TOP | REPORT | DIFF | DOCTOR, SELECT = SHOW | EXPORT,
+	ANY = OBSERVE | SELECT,
 };
 
 static const struct {
@@ -44,35 +59,44 @@ static const struct {
 	const char *name;
 	const char *value; /* NULL: it takes none */
 	const char *help;
+	unsigned int verbs;
 } table[OPTIONS] = {
-	[OPT_PID] = { 'p', "pid", "PID[,PID...]", "these processes" },
-	[OPT_NAME] = { 'n', "name", "GLOB", "processes whose name matches, those that start later too" },
-	[OPT_SORT] = { 's', "sort", "KEY", "live (default), count, alloc, allocs, peak, growth" },
-	[OPT_TOP] = { 't', "top", "N", "rows shown (default 10; 0: all)" },
-	[OPT_BY] = { 'g', "by", "KEY", "stack (default), function, line, file, module, process" },
-	[OPT_CUMULATIVE] = { 0, "cumulative", NULL, "with --by: charge every frame of a stack, each once" },
-	[OPT_NATIVE] = { 0, "native", NULL, "with --by: charge native frames also in Python programs" },
-	[OPT_FAMILY] = { 0, "family", "FAMILY", "heap, mmap (the program's own anonymous mappings), all (default)" },
-	[OPT_INCLUDE] = { 0, "include", "GLOB", "keep sites with this file, function or module in any frame" },
-	[OPT_EXCLUDE] = { 0, "exclude", "GLOB", "drop them" },
-	[OPT_MIN_SIZE] = { 'z', "min-size", "N", "only blocks of at least N bytes (K, M, G)" },
-	[OPT_MAX_SIZE] = { 'Z', "max-size", "N", "only blocks of at most N bytes" },
-	[OPT_OLDER] = { 0, "older", "D", "only blocks that have lived at least D (500ms, 2s, 5m)" },
-	[OPT_DEPTH] = { 0, "depth", "N", "frames shown (all are captured)" },
-	[OPT_JSON] = { 0, "json", NULL, "one JSON object a snapshot, a line each" },
-	[OPT_PLAIN] = { 0, "plain", NULL, "ranked text, also on a terminal" },
-	[OPT_MAX_BLOCKS] = { 0, "max-blocks", "N", "live blocks that the kernel's table can hold" },
-	[OPT_MAX_STACKS] = { 0, "max-stacks", "N", "distinct stacks that it can hold" },
-	[OPT_ATTACH] = { 0, "attach", "HOW", "session, multi, perf: force one, to diagnose" },
-	[OPT_VERBOSE] = { 'v', "verbose", NULL, "say what is probed, where, and what the tables cost" },
-	[OPT_QUIET] = { 'q', "quiet", NULL, "say nothing but errors" },
-	[OPT_HELP] = { 'h', "help", NULL, "this text" },
-	[OPT_VERSION] = { 0, "version", NULL, "the version" },
+	[OPT_PID] = { 'p', "pid", "PID[,PID...]", "these processes", OBSERVE },
+	[OPT_NAME] = { 'n', "name", "GLOB", "processes whose name matches, those that start later too", OBSERVE },
+	[OPT_SORT] = { 's', "sort", "KEY", "live (default), count, alloc, allocs, peak, growth", SELECT },
+	[OPT_TOP] = { 't', "top", "N", "rows shown (default 10; 0: all)", SHOW },
+	[OPT_BY] = { 'g', "by", "KEY", "stack (default), function, line, file, module, process", SHOW },
+	[OPT_CUMULATIVE] = { 0, "cumulative", NULL, "with --by: charge every frame of a stack, each once", SHOW },
+	[OPT_NATIVE] = { 0, "native", NULL, "with --by: charge native frames also in Python programs", SHOW },
+	[OPT_FAMILY] = { 0, "family", "FAMILY", "heap, mmap (the program's own anonymous mappings), all (default)", ANY },
+	[OPT_INCLUDE] = { 0, "include", "GLOB", "keep sites with this file, function or module in any frame", SELECT },
+	[OPT_EXCLUDE] = { 0, "exclude", "GLOB", "drop them", SELECT },
+	[OPT_MIN_SIZE] = { 'z', "min-size", "N", "only blocks of at least N bytes (K, M, G)", OBSERVE },
+	[OPT_MAX_SIZE] = { 'Z', "max-size", "N", "only blocks of at most N bytes", OBSERVE },
+	[OPT_OLDER] = { 0, "older", "D", "only blocks that have lived at least D (500ms, 2s, 5m)", OBSERVE },
+	[OPT_DEPTH] = { 0, "depth", "N", "frames shown (all are captured)", SHOW },
+	[OPT_JSON] = { 0, "json", NULL, "one JSON object a snapshot, a line each", SHOW },
+	[OPT_PLAIN] = { 0, "plain", NULL, "ranked text, also on a terminal", SHOW },
+	[OPT_MAX_BLOCKS] = { 0, "max-blocks", "N", "live blocks that the kernel's table can hold", OBSERVE },
+	[OPT_MAX_STACKS] = { 0, "max-stacks", "N", "distinct stacks that it can hold", OBSERVE },
+	[OPT_ATTACH] = { 0, "attach", "HOW", "session, multi, perf: force one, to diagnose", OBSERVE },
+	[OPT_OUTPUT] = { 'o', "output", "FILE", "record, export: the file to write", RECORD | EXPORT },
+	[OPT_FOR] = { 0, "for", "D", "record: end after D", RECORD },
+	[OPT_EVERY] = { 0, "every", "D", "record: a numbered file every D", RECORD },
+	[OPT_FORMAT] = { 0, "format", "F", "export: folded, speedscope, json, csv", EXPORT },
+	[OPT_GREW] = { 0, "grew", "SIZE", "diff: only what grew by at least SIZE", DIFF },
+	[OPT_FAIL] = { 0, "fail-on-growth", "SIZE", "diff: exit with 3 if live bytes grew by more than SIZE", DIFF },
+	[OPT_VERBOSE] = { 'v', "verbose", NULL, "say what is probed, where, and what the tables cost", ANY },
+	[OPT_QUIET] = { 'q', "quiet", NULL, "say nothing but errors", ANY },
+	[OPT_HELP] = { 'h', "help", NULL, "this text", ANY },
+	[OPT_VERSION] = { 0, "version", NULL, "the version", ANY },
 };
 
 void options__help(FILE *out)
 {
 	fputs("memwatch [top] [TARGET] [OPTIONS] [INTERVAL [COUNT]]   which call stacks hold the memory\n"
+	      "memwatch record [TARGET] [OPTIONS] -o FILE             capture a snapshot to a file\n"
+	      "memwatch report FILE [OPTIONS]                         show a captured snapshot\n"
 	      "memwatch doctor [-p PID]                               what works here, and why not\n\n"
 	      "Without -p or -n the whole system is observed. INTERVAL is in seconds (default 2),\n"
 	      "COUNT snapshots are shown. Most work needs root (or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE).\n\n", out);
@@ -88,7 +112,10 @@ void options__help(FILE *out)
 
 static int refuse(const char *what, const char *value, const char *wanted)
 {
-	log__error("%s '%s': %s", what, value, wanted);
+	if (*value)
+		log__error("%s '%s': %s", what, value, wanted);
+	else
+		log__error("%s: %s", what, wanted);
 	return -EINVAL;
 }
 
@@ -186,6 +213,12 @@ static int set(struct options *o, enum option_id id, const char *value, size_t *
 	case OPT_MAX_BLOCKS: error = parse_number(what, value, 1 << 30, &number); o->max_blocks = number; break;
 	case OPT_MAX_STACKS: error = parse_number(what, value, 1 << 24, &number); o->max_stacks = number; break;
 	case OPT_ATTACH: error = choose(rungs, what, value, &o->rung); break;
+	case OPT_OUTPUT: o->output = value; break;
+	case OPT_FOR: error = parse_duration(what, value, &o->for_ns); break;
+	case OPT_EVERY: error = parse_duration(what, value, &o->every_ns); break;
+	case OPT_FORMAT: error = choose(formats, what, value, &chosen); o->format = chosen; break;
+	case OPT_GREW: error = parse_bytes(what, value, &o->grew); break;
+	case OPT_FAIL: error = parse_bytes(what, value, &o->fail_on_growth); break;
 	case OPT_VERBOSE: o->log.level = LOG_VERBOSE; break;
 	case OPT_QUIET: o->log.level = LOG_QUIET; break;
 	case OPT_HELP: o->help = true; break;
@@ -197,12 +230,47 @@ static int set(struct options *o, enum option_id id, const char *value, size_t *
 	return error;
 }
 
+/* No option may be given that the verb does not heed. */
+static int check_verb(const struct options *o, const bool *given)
+{
+	char what[32];
+
+	for (int id = 0; id < OPTIONS; id++) {
+		if (!given[id] || table[id].verbs & 1U << o->verb)
+			continue;
+		snprintf(what, sizeof(what), "--%s", table[id].name);
+		if (id == OPT_OLDER || id == OPT_MIN_SIZE || id == OPT_MAX_SIZE)
+			return refuse(what, "", "a file does not hold single blocks: give it to record");
+		return refuse(what, "", "does not go with this verb; see memwatch --help");
+	}
+	return 0;
+}
+
+/* The files that a verb reads. */
+static int parse_files(struct options *options, char **arguments, int count)
+{
+	int wanted = options->verb == VERB_DIFF ? 2 : 1;
+
+	if (count < wanted)
+		return refuse(options->verb == VERB_DIFF ? "diff" : "FILE", "",
+			      options->verb == VERB_DIFF ? "two files are wanted: OLD NEW" : "a file is wanted");
+	if (count > wanted)
+		return refuse("argument", arguments[wanted], "one file too many");
+	for (int i = 0; i < wanted; i++)
+		options->files[i] = arguments[i];
+	return 0;
+}
+
 static int parse_positional(struct options *options, char **arguments, int count)
 {
+	int most = options->verb == VERB_RECORD ? 1 : 2;
 	int error = 0;
 
-	if (count > 2)
-		return refuse("argument", arguments[2], "INTERVAL and COUNT are all that is taken; see memwatch --help");
+	if (options->verb == VERB_REPORT || options->verb == VERB_DIFF || options->verb == VERB_EXPORT)
+		return parse_files(options, arguments, count);
+	if (count > most)
+		return refuse("argument", arguments[most], most == 1 ? "INTERVAL is all that record takes" :
+			      "INTERVAL and COUNT are all that is taken; see memwatch --help");
 	if (count > 0) {
 		error = units__parse_duration(arguments[0], &options->interval_ns);
 		if (error || options->interval_ns < 1000000 || options->interval_ns > 86400000000000ULL)
@@ -226,6 +294,12 @@ static int check(const struct options *o)
 		return refuse("--min-size", "", "is above --max-size: no block would be counted");
 	if (o->json && o->plain)
 		return refuse("--plain", "", "not together with --json");
+	if (o->verb == VERB_RECORD && !o->output)
+		return refuse("record", "", "-o FILE is wanted");
+	if (o->verb == VERB_EXPORT && !o->format)
+		return refuse("export", "", "--format F is wanted");
+	if (o->verb == VERB_DIFF && o->query.sort == SORT_GROWTH)
+		return refuse("--sort", "growth", "diff ranks by what changed between the files");
 	return 0;
 }
 
@@ -253,7 +327,7 @@ static int option_of(int got)
 	return -1;
 }
 
-static int parse_options(struct options *options, int argc, char **argv)
+static int parse_options(struct options *options, int argc, char **argv, bool *given)
 {
 	struct option longs[OPTIONS + 1] = { 0 };
 	char shorts[OPTIONS * 2 + 2];
@@ -270,6 +344,7 @@ static int parse_options(struct options *options, int argc, char **argv)
 			return refuse("option", argv[optind - 1], "a value is missing; see memwatch --help");
 		if (id < 0)
 			return refuse("option", argv[optind - 1], "unknown; see memwatch --help");
+		given[id] = true;
 		error = set(options, id, optarg, &includes, &excludes, argc);
 		if (error)
 			return error;
@@ -284,7 +359,7 @@ static void set_defaults(struct options *options)
 	memset(options, 0, sizeof(*options));
 	options->query.top = DEFAULT_TOP;
 	options->query.heap = options->query.mmap = true;
-	options->max_size = UINT64_MAX;
+	options->max_size = options->fail_on_growth = UINT64_MAX;
 	options->rung = -1;
 	options->log.level = LOG_NORMAL;
 	options->interval_ns = DEFAULT_INTERVAL_S * 1000000000ULL;
@@ -292,13 +367,14 @@ static void set_defaults(struct options *options)
 
 int options__parse(struct options *options, int argc, char **argv)
 {
+	bool given[OPTIONS] = { false };
 	int error, first;
 
 	set_defaults(options);
 	options->globs = calloc(2 * argc + 2, sizeof(*options->globs));
 	if (!options->globs)
 		return -ENOMEM;
-	error = parse_options(options, argc, argv);
+	error = parse_options(options, argc, argv, given);
 	if (error || options->help || options->version)
 		return error;
 	first = optind;
@@ -310,7 +386,8 @@ int options__parse(struct options *options, int argc, char **argv)
 		}
 	if (options->verb == VERB_DOCTOR && first < argc)
 		return refuse("argument", argv[first], "doctor takes none");
-	error = parse_positional(options, argv + first, argc - first);
+	error = check_verb(options, given);
+	error = error ?: parse_positional(options, argv + first, argc - first);
 	return error ?: check(options);
 }
 

@@ -11,7 +11,8 @@
 #include "log.h"
 #include "snapshot.h"
 
-enum verb { VERB_TOP, VERB_DOCTOR };
+enum verb { VERB_TOP, VERB_RECORD, VERB_REPORT, VERB_DIFF, VERB_EXPORT, VERB_DOCTOR };
+enum export_format { EXPORT_NONE, EXPORT_FOLDED, EXPORT_SPEEDSCOPE, EXPORT_JSON, EXPORT_CSV };
 
 struct options {
 	enum verb verb;
@@ -28,6 +29,12 @@ struct options {
 	struct log log;
 	uint64_t interval_ns;
 	uint64_t count;           /* snapshots; 0: until the end */
+	const char *output;       /* file to write; NULL: none */
+	uint64_t for_ns, every_ns; /* record; 0: no limit, no series */
+	const char *files[2];     /* to read; NULL: none */
+	enum export_format format;
+	uint64_t grew;            /* diff: rows that grew by at least that many bytes; 0: all */
+	uint64_t fail_on_growth;  /* diff: more bytes are a failure; UINT64_MAX: none are */
 	const char **globs;       /* owned: what query.include and query.exclude point into */
 };
 
