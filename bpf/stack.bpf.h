@@ -95,7 +95,8 @@ static inline bool memo__compare(struct memo_check *check)
 /* One word further up, and the window moved to it when it must be. Ends the loop when it differs. */
 static long memo__compare_far(u32 unused, struct memo_check *check)
 {
-	u32 n = check->next, place;
+	u32 n = check->next;
+	u64 place;
 
 	if (n >= WALK_WORDS || n >= check->count)
 		return 1;
@@ -106,6 +107,7 @@ static long memo__compare_far(u32 unused, struct memo_check *check)
 			return 1;
 	}
 	place -= check->first;
+	asm volatile("" : "+r"(place)); /* one register for check and use: 6.1 does not link 32-bit copies */
 	if (place >= MEMO_WINDOW / 8 || check->window[place] != check->memo->words[n])
 		return 1;
 	check->next = n + 1;
