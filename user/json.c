@@ -150,6 +150,14 @@ void json__integer(struct json *json, const char *name, uint64_t value)
 	put_integer(json, value);
 }
 
+void json__change(struct json *json, const char *name, uint64_t old, uint64_t now)
+{
+	put_name(json, name);
+	if (now < old)
+		put_char(json, '-');
+	put_integer(json, now < old ? old - now : now - old);
+}
+
 void json__real(struct json *json, const char *name, double value)
 {
 	const double most = 9e15; /* a thousand times this is below 2^63 */

@@ -26,6 +26,8 @@ void json__open(struct json *json, const char *name, char bracket);
 void json__close(struct json *json, char bracket);
 void json__string(struct json *json, const char *name, const char *value); /* NULL, "": left out */
 void json__integer(struct json *json, const char *name, uint64_t value);
+/* A change: + or - what the two values differ by, exact. */
+void json__change(struct json *json, const char *name, uint64_t old, uint64_t now);
 void json__real(struct json *json, const char *name, double value);
 void json__bool(struct json *json, const char *name, bool value);
 /* Ends the line, flushes the stream; 0 or -errno. */

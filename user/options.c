@@ -32,7 +32,7 @@ static const struct choice rungs[] = { /* enum rung */
 	{ "session", 0 }, { "multi", 1 }, { "perf", 2 }, { NULL, 0 },
 };
 static const struct choice verbs[] = {
-	{ "top", VERB_TOP }, { "record", VERB_RECORD }, { "report", VERB_REPORT },
+	{ "top", VERB_TOP }, { "record", VERB_RECORD }, { "report", VERB_REPORT }, { "diff", VERB_DIFF },
 	{ "doctor", VERB_DOCTOR }, { NULL, 0 },
 };
 static const struct choice formats[] = {
@@ -97,6 +97,7 @@ void options__help(FILE *out)
 	fputs("memwatch [top] [TARGET] [OPTIONS] [INTERVAL [COUNT]]   which call stacks hold the memory\n"
 	      "memwatch record [TARGET] [OPTIONS] -o FILE             capture a snapshot to a file\n"
 	      "memwatch report FILE [OPTIONS]                         show a captured snapshot\n"
+	      "memwatch diff OLD NEW [OPTIONS]                        what grew, what shrank\n"
 	      "memwatch doctor [-p PID]                               what works here, and why not\n\n"
 	      "Without -p or -n the whole system is observed. INTERVAL is in seconds (default 2),\n"
 	      "COUNT snapshots are shown. Most work needs root (or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE).\n\n", out);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "json.h"
+#include "view_json.h"
 
 static void show_counters(struct json *json, const struct counters *counters)
 {
@@ -23,7 +24,7 @@ static void show_growth(struct json *json, const struct snapshot *snapshot, doub
 		json__real(json, "growth_bytes_per_s", growth);
 }
 
-static void show_time(struct json *json, uint64_t time_ns)
+void view_json__time(struct json *json, uint64_t time_ns)
 {
 	time_t seconds = (time_t)(time_ns / 1000000000);
 	char date[32], text[48];
@@ -97,7 +98,7 @@ static void show_frame(struct json *json, const struct frame *frame, bool by_sta
 	json__close(json, '}');
 }
 
-static void show_stack(struct json *json, const struct stack *stack, const struct view *view)
+void view_json__stack(struct json *json, const struct stack *stack, const struct view *view)
 {
 	uint32_t shown = view->depth && view->depth < stack->depth ? view->depth : stack->depth;
 
@@ -127,7 +128,7 @@ static void show_row(struct json *json, const struct snapshot *snapshot, const s
 	show_growth(json, snapshot, row->growth);
 	if (view->query.by != BY_STACK)
 		json__integer(json, "merged", row->merged);
-	show_stack(json, &row->stack, view);
+	view_json__stack(json, &row->stack, view);
 	json__close(json, '}');
 }
 
@@ -136,7 +137,7 @@ static void show_header(struct json *json, const struct snapshot *snapshot)
 	const struct snapshot_header *header = snapshot__header(snapshot);
 
 	json__integer(json, "version", 1);
-	show_time(json, header->time_ns);
+	view_json__time(json, header->time_ns);
 	json__real(json, "elapsed_s", header->elapsed_s);
 	json__real(json, "interval_s", header->interval_s);
 	json__string(json, "mode", header->mode);
