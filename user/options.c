@@ -33,7 +33,7 @@ static const struct choice rungs[] = { /* enum rung */
 };
 static const struct choice verbs[] = {
 	{ "top", VERB_TOP }, { "record", VERB_RECORD }, { "report", VERB_REPORT }, { "diff", VERB_DIFF },
-	{ "doctor", VERB_DOCTOR }, { NULL, 0 },
+	{ "export", VERB_EXPORT }, { "doctor", VERB_DOCTOR }, { NULL, 0 },
 };
 static const struct choice formats[] = {
 	{ "folded", EXPORT_FOLDED }, { "speedscope", EXPORT_SPEEDSCOPE }, { "json", EXPORT_JSON },
@@ -98,6 +98,7 @@ void options__help(FILE *out)
 	      "memwatch record [TARGET] [OPTIONS] -o FILE             capture a snapshot to a file\n"
 	      "memwatch report FILE [OPTIONS]                         show a captured snapshot\n"
 	      "memwatch diff OLD NEW [OPTIONS]                        what grew, what shrank\n"
+	      "memwatch export FILE --format F [-o OUT]               for other programs\n"
 	      "memwatch doctor [-p PID]                               what works here, and why not\n\n"
 	      "Without -p or -n the whole system is observed. INTERVAL is in seconds (default 2),\n"
 	      "COUNT snapshots are shown. Most work needs root (or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE).\n\n", out);

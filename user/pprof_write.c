@@ -211,7 +211,9 @@ static int add_header_comments(struct writer *writer)
 	for (const struct word *word = loss_words; word->name && !error; word++) {
 		const uint64_t *loss = (const void *)((const char *)&header->losses + word->offset);
 
-		error = pprof_texts__comment(writer->texts, "%s: %" PRIu64, word->name, *loss);
+		if (*loss)
+			error = pprof_texts__comment(writer->texts, "%s: %" PRIu64, word->name,
+						     *loss);
 	}
 	return error;
 }
