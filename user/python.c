@@ -218,7 +218,7 @@ int pythons__detect(struct pythons *pythons, struct objects *objects, pid_t pid,
 	uint64_t bias = 0;
 	int error = find_image(pythons, objects, pid, mappings, &image, &bias);
 
-	*reason = NULL;
+	*reason = "";
 	if (error)
 		return error;
 	*reason = image->python.reason;
@@ -227,7 +227,7 @@ int pythons__detect(struct pythons *pythons, struct objects *objects, pid_t pid,
 	*reason = "CPython with musl is not supported";
 	if (has_musl(mappings))
 		return -EOPNOTSUPP;
-	*reason = NULL;
+	*reason = "";
 	error = remember(pythons, pid, image, bias);
 	if (!error)
 		fill_record(record, &image->python, bias);

@@ -21,8 +21,8 @@ void pythons__free(struct pythons *pythons);
 /*
  * Whether one of these mappings of `pid` holds a CPython interpreter, and how its frames are found.
  * Remembers the process for pythons__name. 0; -ENOENT: there is none; -EOPNOTSUPP: one whose frames
- * cannot be found, `*reason` says why and lives as long as `pythons`. A file is looked at once, so
- * that calling again whenever mappings change costs little.
+ * cannot be found, `*reason` says why and lives as long as `pythons`; else it is "". A file is
+ * looked at once, so that calling again whenever mappings change costs little.
  */
 int pythons__detect(struct pythons *pythons, struct objects *objects, pid_t pid,
 		    const struct mappings *mappings, struct python_record *record,
@@ -39,8 +39,10 @@ int pythons__name(struct pythons *pythons, pid_t pid, uint64_t code, unsigned in
 		  uint64_t instruction, struct name *name);
 
 /*
- * Forgets the process and its names: to be called at its exec, as the new program may have other
- * code at the same addresses, and when its book is given back. Strings handed out stay.
+ * Forgets the process and its names: to be called at its exec, before pythons__detect looks at the
+ * new program, which may have other code at the same addresses; and when the last book of that pid
+ * is given back, not when an older one is (of a program that exec replaced, or of a process that
+ * had the pid before): the newer one's names would go. Strings handed out stay.
  */
 void pythons__forget(struct pythons *pythons, pid_t pid);
 

@@ -250,7 +250,7 @@ static void check_version(const char *path)
 	read_line(&child, line);
 	assert_true(parse_code(line, &first));
 	assert_int_equal(detect(pythons, objects, child.pid, &record, &reason), 0);
-	assert_null(reason);
+	assert_string_equal(reason, "");
 	while (!strncmp(line, "line", 4) || !strncmp(line, "code", 4)) {
 		if (parse_code(line, &first) && !strcmp(first.function, "plain"))
 			break;
@@ -330,12 +330,12 @@ static void test_no_interpreter(void **state)
 	struct pythons *pythons = pythons__new();
 	struct objects *objects = objects__new();
 	struct python_record record;
-	const char *reason = "";
+	const char *reason = NULL;
 	struct code code = { .address = (uintptr_t)&code };
 
 	(void)state;
 	assert_int_equal(detect(pythons, objects, getpid(), &record, &reason), -ENOENT);
-	assert_null(reason);
+	assert_string_equal(reason, "");
 	assert_unnamed(pythons, getpid(), &code);
 	pythons__forget(pythons, getpid());
 	pythons__free(pythons);
