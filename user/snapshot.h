@@ -91,6 +91,12 @@ const char *snapshot__intern(struct snapshot *snapshot, const char *string); /* 
 /* Each returns the index. Frames are copied, their strings and comm interned. */
 int snapshot__add_process(struct snapshot *snapshot, const struct process *process);
 int snapshot__add_stack(struct snapshot *snapshot, const struct stack *stack);
+/*
+ * The same without a copy: room for a stack's frames, and then the stack, whose frames are there
+ * and whose strings are interned. NULL: no memory.
+ */
+struct frame *snapshot__frames(struct snapshot *snapshot, uint32_t depth);
+int snapshot__adopt_stack(struct snapshot *snapshot, const struct stack *stack);
 int snapshot__add_site(struct snapshot *snapshot, const struct site *site);
 
 /* What is not of one process. time_ns: CLOCK_REALTIME; elapsed_s: since the probes were live. */
