@@ -39,10 +39,10 @@ show_errors() {
 }
 
 wait_for() { # WHAT COMMAND…
-	local what=$1 i
+	local what=$1 deadline=$((SECONDS + 120))
 	shift
 	[[ -p $T/nap ]] || mkfifo "$T/nap"
-	for ((i = 0; i < 3000; i++)); do
+	while ((SECONDS < deadline)); do
 		if "$@"; then return 0; fi
 		read -rt 0.02 <>"$T/nap" || true
 	done
@@ -241,7 +241,7 @@ snapshot_says() { # JQ-CONDITION, on the last snapshot
 
 # True once a snapshot that is already out satisfies the condition.
 seen() { # JQ-CONDITION
-	jq -e "select($1)" "$T/out" >/dev/null 2>&1
+	jq -n -e "any(inputs; $1)" "$T/out" >/dev/null 2>&1
 }
 
 # ---- what must be left behind: nothing

@@ -139,19 +139,35 @@ forked() { # COMMAND that observes…
 	finish
 }
 
+# A process that has exited is shown once.
+shown_exited() { # TRUTH
+	jq -c --argjson pid "$(jq .pid <<<"$1")" '.processes[] | select(.pid == $pid and .exited)' "$T/out"
+}
+
 @test "by name: those that run, and those that start later" {
-	workload basic
-	observe --json --top 0 -n 'basi*' 0.3
-	work
-	local first=$WORK
-	"$W/basic" <<<$'\n' >"$T/later" 3>&- {LINE}>&- || true
 	local later
+	workload basic
+	observe --json --top 1 -n 'basi*' 0.3
+	work
+	"$W/basic" <<<$'\n' >"$T/later" 3>&- {LINE}>&- || true
 	later=$(grep '^{' "$T/later")
-	wait_for "the later one is seen" seen "any(.processes[]; .pid == $(jq .pid <<<"$later"))"
+	wait_for "the later one is shown" seen "any(.processes[]; .pid == $(jq .pid <<<"$later") and .exited)"
 	snapshot
-	same_sites
-	WORK=$first
-	same_sites leaf "$later"
-	snapshot_says 'all(.processes[]; .comm == "basic")'
+	same_process "$(grep '^{' "$T/truth")"
+	equal "$(jq -c '.totals | [.live_bytes, .live_count, .alloc_bytes, .freed_count]' <<<"$later")" \
+		"$(shown_exited "$later" | jq -c '[.live_bytes, .live_count, .alloc_bytes, .freed_count]')" "the later one"
+	finish
+}
+
+@test "by name: nothing else is shown, however short it lives" {
+	local i
+	workload basic
+	observe --json --top 1 -n 'basi*' 0.2
+	for ((i = 0; i < 20; i++)); do
+		/bin/sh -c 'ls / >/dev/null; exec sleep 0.01' 3>&- {LINE}>&-
+	done
+	work
+	snapshot
+	equal '"basic"' "$(jq '.processes[].comm // "?"' "$T/out" | sort -u)" "names seen"
 	finish
 }
