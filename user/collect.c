@@ -99,6 +99,11 @@ void collector__expect(struct collector *collector, const struct query *query)
 	collector->expecting = true;
 }
 
+void collector__set_older(struct collector *collector, uint64_t older_ns)
+{
+	collector->older_ns = older_ns;
+}
+
 void collector__keep(struct collector *collector, bool keep)
 {
 	collector->keep = keep;
@@ -142,7 +147,7 @@ static void add_account(struct account *to, const struct account *account)
 
 /*
  * The process's heap. Its sites were read one after the other while the target ran on; their sum
- * is what goes with them. Where a filter leaves blocks out of them the book's own count is right.
+ * is what goes with them. Only where sites leave something out the book's own count is right.
  */
 static struct counters heap_of(const struct making *making, const struct process_index *entry,
 			       const struct book *book)
@@ -150,7 +155,8 @@ static struct counters heap_of(const struct making *making, const struct process
 	const struct probe *probe = watch__probe(making->collector->watch);
 	const struct probe_options *o = probe__options(probe);
 
-	if (making->collector->older_ns || o->min_size || o->max_size != UINT64_MAX)
+	if (making->collector->older_ns || o->min_size || o->max_size != UINT64_MAX ||
+	    probe__losses(probe).sites)
 		return counters_of(&book->heap);
 	return counters_of(&entry->heap);
 }
@@ -203,21 +209,18 @@ static void keep_up(struct making *making)
 /* A stack without its frames' names, for rows that will not be shown. */
 static const struct stack *unnamed(uint64_t id, struct stack *stack)
 {
-	*stack = (struct stack){ .id = id, .end = STACK_BROKEN };
+	*stack = (struct stack){ .id = id, .end = STACK_BROKEN, .unnamed = true };
 	return stack;
 }
 
-static const struct stack *name_stack(struct making *making, uint64_t id, pid_t pid)
+static const struct stack *name_stack(struct collector *collector, uint64_t id, pid_t pid)
 {
-	struct collector *collector = making->collector;
 	const struct stack *stack = namer__known(collector->namer, id);
 	struct stack_record record;
 
 	if (stack || !id || probe__stack(watch__probe(collector->watch), id, &record))
 		return stack;
-	stack = namer__stack(collector->namer, id, &record, pid);
-	keep_up(making);
-	return stack;
+	return namer__stack(collector->namer, id, &record, pid);
 }
 
 /* Index of the stack in the snapshot; the id 0 stands for what was lost. */
@@ -230,8 +233,10 @@ static int stack_index(struct making *making, const struct seen_site *site, pid_
 	HASH_FIND(hh, making->stacks, &site->stack, sizeof(site->stack), entry);
 	if (entry)
 		return entry->index;
-	if (site->named)
-		stack = name_stack(making, site->stack, pid);
+	if (site->named) {
+		stack = name_stack(making->collector, site->stack, pid);
+		keep_up(making);
+	}
 	entry = calloc(1, sizeof(*entry));
 	if (!entry)
 		return -ENOMEM;
@@ -239,6 +244,23 @@ static int stack_index(struct making *making, const struct seen_site *site, pid_
 	entry->index = snapshot__add_stack(making->snapshot, stack ?: unnamed(site->stack, &empty));
 	HASH_ADD(hh, making->stacks, id, sizeof(entry->id), entry);
 	return entry->index;
+}
+
+int collector__name(struct collector *collector, struct snapshot *snapshot, size_t index)
+{
+	static const struct stack lost = { .end = STACK_BROKEN };
+	uint64_t id = snapshot__stack(snapshot, index)->id;
+	const struct stack *stack;
+	pid_t pid = 0;
+
+	for (size_t i = 0; i < snapshot__site_count(snapshot) && !pid; i++) {
+		const struct site *site = snapshot__site(snapshot, i);
+
+		if (site->stack == index)
+			pid = snapshot__process(snapshot, site->process)->pid;
+	}
+	stack = name_stack(collector, id, pid);
+	return snapshot__name_stack(snapshot, index, stack ?: &lost);
 }
 
 static int add_site(struct making *making, const struct seen_site *seen)
@@ -282,18 +304,9 @@ static int see_site(struct making *making, uint32_t book, uint64_t stack, enum f
 	return 0;
 }
 
-static int on_site(void *context, uint32_t site, const struct site_record *record)
+static int on_site(void *context, const struct site_key *key, const struct account *account)
 {
-	(void)site;
-	return see_site(context, record->book, record->stack, FAMILY_HEAP, &record->account);
-}
-
-/* What has no stack, or came when the tables were full. */
-static int see_unknown(struct making *making, const struct watched *watched)
-{
-	const struct book *book = probe__book(watch__probe(making->collector->watch), watched->book);
-
-	return see_site(making, watched->book, 0, FAMILY_HEAP, &book->unknown);
+	return see_site(context, key->book, key->stack, FAMILY_HEAP, account);
 }
 
 static int see_map_sites(struct making *making, const struct watched *watched)
@@ -327,12 +340,10 @@ static int age_site(struct making *making, uint32_t book, uint64_t stack, uint64
 static int on_block(void *context, const struct block_key *key, const struct block *block)
 {
 	struct making *making = context;
-	const struct site_record *site;
 
 	if (!block->weight || block->birth + making->collector->older_ns > making->now)
 		return 0;
-	site = probe__site(watch__probe(making->collector->watch), block->site);
-	return age_site(making, key->book, site ? site->stack : 0, block->size, 1);
+	return age_site(making, key->book, block->stack, block->size, 1);
 }
 
 struct aging_pieces {
@@ -401,7 +412,7 @@ static int see(struct making *making)
 		return error ?: see_aged_sites(making);
 	error = error ?: probe__each_site(watch__probe(watch), on_site, making);
 	for (struct watched *w = watch__first(watch); w && !error; w = w->hh.next)
-		error = see_unknown(making, w) ?: see_map_sites(making, w);
+		error = see_map_sites(making, w);
 	return error;
 }
 
@@ -436,7 +447,7 @@ static void choose_names(struct making *making)
 	size_t named = 0;
 
 	if (!making->collector->expecting || !query->top || query->sort == SORT_GROWTH || query->include ||
-	    query->exclude || (query->by != BY_STACK && query->by != BY_PROCESS))
+	    query->exclude || query->find || query->of || (query->by != BY_STACK && query->by != BY_PROCESS))
 		return;
 	qsort_r(making->sites, making->site_count, sizeof(*making->sites), compare_sites, &key);
 	for (size_t i = 0; i < making->site_count; i++) {
@@ -444,6 +455,7 @@ static void choose_names(struct making *making)
 		bool wanted = site->family == FAMILY_HEAP ? query->heap : query->mmap;
 
 		HASH_FIND(hh, making->processes, &site->book, sizeof(site->book), process);
+		wanted &= !query->pid || query->pid == process->pid;
 		site->named = (wanted && named < query->top) || process->watched->python;
 		named += wanted;
 	}

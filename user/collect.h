@@ -20,6 +20,12 @@ void collector__free(struct collector *collector);
  */
 void collector__expect(struct collector *collector, const struct query *query);
 
+/* For the snapshots to come. */
+void collector__set_older(struct collector *collector, uint64_t older_ns);
+
+/* Looks for the names of a stack of a snapshot that was left without them. 0 or -ENOMEM. */
+int collector__name(struct collector *collector, struct snapshot *snapshot, size_t index);
+
 /* Processes that ended stay in the snapshots to come, not only in the next one; until this is unset again. */
 void collector__keep(struct collector *collector, bool keep);
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef MEMWATCH_FILTER_H
 #define MEMWATCH_FILTER_H
-/* Which stacks --include and --exclude keep (snapshot.h, struct query). */
+/* Which sites a query keeps (snapshot.h, struct query), whatever they are then charged to. */
 #include "snapshot.h"
 
-struct filter; /* borrows the snapshot and the globs */
+struct filter; /* borrows the snapshot and the query */
 
-struct filter *filter__new(const struct snapshot *snapshot, const char *const *include,
-			   const char *const *exclude); /* NULL: no memory */
+struct filter *filter__new(const struct snapshot *snapshot,
+			   const struct query *query); /* NULL: no memory */
 void filter__free(struct filter *filter);
-bool filter__keeps(struct filter *filter, uint32_t stack); /* by the stack's index */
+bool filter__keeps(struct filter *filter, const struct site *site);
 
 #endif

@@ -32,6 +32,7 @@ struct grouping {
 	size_t room; /* for that many rows */
 	struct group *groups;
 	size_t site; /* being charged, + 1 */
+	bool matches; /* a key of the site is the query's */
 };
 
 static bool key__of_frame(struct key *key, const struct frame *frame, enum group_key by)
@@ -89,6 +90,8 @@ static void row__charge(struct row *row, const struct site *site, const struct p
 	row->counters.freed_count += site->counters.freed_count;
 	row->counters.peak_bytes += site->counters.peak_bytes;
 	row->growth += site->growth;
+	row->change.bytes += site->change.bytes;
+	row->change.count += site->change.count;
 	row->merged++;
 	row->peak_known = row->merged == 1;
 }
@@ -145,40 +148,68 @@ static int charge(struct grouping *grouping, const struct key *key, const struct
 	return 0;
 }
 
-/* Charges the frames that have the key, of Python only or of any kind; returns how many. */
-static int charge_frames(struct grouping *grouping, const struct site *site, bool python)
+/* What is done with a key that a site is charged to: 0, 1 to leave it at that, or -errno. */
+typedef int (*key_visit)(struct grouping *grouping, const struct key *key, const struct site *site);
+
+/* Visits the frames that have the key, of Python only or of any kind; returns how many. */
+static int visit_frames(struct grouping *grouping, enum group_key by, const struct site *site,
+			bool python, key_visit visit)
 {
 	const struct stack *stack = snapshot__stack(grouping->snapshot, site->stack);
-	int charged = 0;
+	int visited = 0, result = 0;
 
-	for (uint32_t i = 0; i < stack->depth; i++) {
+	for (uint32_t i = 0; i < stack->depth && !result; i++) {
 		struct key key;
 
 		if (python && stack->frames[i].kind != FRAME_PYTHON)
 			continue;
-		if (!key__of_frame(&key, &stack->frames[i], grouping->query->by))
+		if (!key__of_frame(&key, &stack->frames[i], by))
 			continue;
-		if (charge(grouping, &key, site))
-			return -ENOMEM;
-		charged++;
+		result = visit(grouping, &key, site);
+		visited++;
 		if (!grouping->query->cumulative)
 			break;
 	}
-	return charged;
+	return result < 0 ? result : visited;
 }
 
-static int charge_stack(struct grouping *grouping, const struct site *site)
+static int visit_keys(struct grouping *grouping, enum group_key by, const struct site *site,
+		      key_visit visit)
 {
 	const struct key unknown = { 0 };
-	int charged = 0;
+	int visited = 0;
 
 	if (!grouping->query->native)
-		charged = charge_frames(grouping, site, true);
-	if (charged == 0)
-		charged = charge_frames(grouping, site, false);
-	if (charged == 0)
-		charged = charge(grouping, &unknown, site);
-	return charged < 0 ? charged : 0;
+		visited = visit_frames(grouping, by, site, true, visit);
+	if (visited == 0)
+		visited = visit_frames(grouping, by, site, false, visit);
+	if (visited == 0)
+		visited = visit(grouping, &unknown, site);
+	return visited < 0 ? visited : 0;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+/* The strings of `of` may be of another snapshot. */
+static int match(struct grouping *grouping, const struct key *key, const struct site *site)
+{
+	const struct charge *of = grouping->query->of;
+
+	(void)site;
+	grouping->matches = key->line == of->line && key->kind == of->kind &&
+			    same_text(key->function, of->function) &&
+			    same_text(key->file, of->file) && same_text(key->module, of->module);
+	return grouping->matches;
+}
+
+static bool is_charged(struct grouping *grouping, const struct site *site)
+{
+	grouping->matches = false;
+	visit_keys(grouping, grouping->query->of->by, site, match);
+	return grouping->matches;
 }
 
 static int charge_site(struct grouping *grouping, const struct site *site)
@@ -194,11 +225,12 @@ static int charge_site(struct grouping *grouping, const struct site *site)
 			return -ENOMEM;
 		row__charge(row, site, process);
 		row->stack = *snapshot__stack(grouping->snapshot, site->stack);
+		row->stack_index = site->stack;
 		return 0;
 	case BY_PROCESS:
 		return charge(grouping, &key, site);
 	default:
-		return charge_stack(grouping, site);
+		return visit_keys(grouping, grouping->query->by, site, charge);
 	}
 }
 
@@ -209,10 +241,9 @@ static int group_sites(struct grouping *grouping, struct filter *filter)
 
 	for (size_t i = 0; i < snapshot__site_count(grouping->snapshot) && !error; i++) {
 		const struct site *site = snapshot__site(grouping->snapshot, i);
-		bool wanted = site->family == FAMILY_MMAP ? query->mmap : query->heap;
 
 		grouping->site = i + 1;
-		if (wanted && filter__keeps(filter, site->stack))
+		if (filter__keeps(filter, site) && (!query->of || is_charged(grouping, site)))
 			error = charge_site(grouping, site);
 	}
 	return error;
@@ -277,6 +308,11 @@ static int compare_growth(const struct row *a, const struct row *b)
 	return (a->growth < b->growth) - (a->growth > b->growth);
 }
 
+static int compare_change(const struct row *a, const struct row *b)
+{
+	return (a->change.bytes < b->change.bytes) - (a->change.bytes > b->change.bytes);
+}
+
 typedef int (*comparison)(const struct row *a, const struct row *b);
 
 static const struct {
@@ -288,6 +324,7 @@ static const struct {
 	[SORT_ALLOCS] = { compare_allocs, compare_alloc },
 	[SORT_PEAK] = { compare_peak, compare_count },
 	[SORT_GROWTH] = { compare_growth, compare_count },
+	[SORT_CHANGE] = { compare_change, compare_live },
 };
 
 static int compare_text(const char *a, const char *b)
@@ -385,7 +422,7 @@ static void free_groups(struct grouping *grouping)
 int snapshot__rows(const struct snapshot *snapshot, const struct query *query, struct rows *rows)
 {
 	struct grouping grouping = { .snapshot = snapshot, .query = query, .rows = rows };
-	struct filter *filter = filter__new(snapshot, query->include, query->exclude);
+	struct filter *filter = filter__new(snapshot, query);
 	int error = filter ? 0 : -ENOMEM;
 
 	*rows = (struct rows){ 0 };
@@ -410,4 +447,41 @@ void rows__free(struct rows *rows)
 {
 	free(rows->items);
 	*rows = (struct rows){ 0 };
+}
+
+/* FNV-1a */
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3ULL;
+	return hash;
+}
+
+static uint64_t hash_number(uint64_t hash, uint64_t number)
+{
+	return hash_bytes(hash, &number, sizeof(number));
+}
+
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+	return text ? hash_bytes(hash, text, strlen(text) + 1) : hash_number(hash, 0);
+}
+
+uint64_t row__identity(const struct row *row, enum group_key by)
+{
+	uint64_t hash = hash_number(0xcbf29ce484222325ULL, by);
+
+	if (by == BY_STACK || by == BY_PROCESS) {
+		hash = hash_number(hash, row->process->pid);
+		hash = hash_number(hash, row->process->start);
+	}
+	if (by == BY_STACK) {
+		hash = hash_number(hash, row->family);
+		return hash_number(hash, row->stack.id);
+	}
+	hash = hash_text(hash, row->frame.function);
+	hash = hash_text(hash, row->frame.file);
+	hash = hash_text(hash, row->frame.module);
+	hash = hash_number(hash, row->frame.line);
+	return hash_number(hash, row->frame.kind);
 }

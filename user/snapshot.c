@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arena.h"
-
 /* uthash would otherwise exit() when there is no memory; it leaves hh.tbl NULL instead. */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
@@ -28,7 +26,6 @@ struct recent {
 
 struct snapshot {
 	struct snapshot_header header;
-	struct arena *frames; /* of all stacks */
 	struct string *strings;
 	struct recent recent[RECENT];
 	struct process *processes;
@@ -37,20 +34,12 @@ struct snapshot {
 	size_t process_count, process_size;
 	size_t stack_count, stack_size;
 	size_t site_count, site_size;
-	bool has_growth;
+	bool has_growth, has_change;
 };
 
 struct snapshot *snapshot__new(void)
 {
-	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
-
-	if (!snapshot)
-		return NULL;
-	snapshot->frames = arena__new(SIZE_MAX);
-	if (snapshot->frames)
-		return snapshot;
-	free(snapshot);
-	return NULL;
+	return calloc(1, sizeof(struct snapshot));
 }
 
 void snapshot__free(struct snapshot *snapshot)
@@ -63,7 +52,8 @@ void snapshot__free(struct snapshot *snapshot)
 		HASH_DEL(snapshot->strings, string);
 		free(string);
 	}
-	arena__free(snapshot->frames);
+	for (size_t i = 0; i < snapshot->stack_count; i++)
+		free((void *)snapshot->stacks[i].frames);
 	free(snapshot->processes);
 	free(snapshot->stacks);
 	free(snapshot->sites);
@@ -183,36 +173,59 @@ static int intern_frame(struct snapshot *snapshot, struct frame *frame, const st
 	return 0;
 }
 
-struct frame *snapshot__frames(struct snapshot *snapshot, uint32_t depth)
+static int copy_frames(struct snapshot *snapshot, const struct stack *stack, struct frame **copy)
 {
-	return arena__alloc(snapshot->frames, depth * sizeof(struct frame));
-}
-
-int snapshot__adopt_stack(struct snapshot *snapshot, const struct stack *stack)
-{
-	if (make_room(&snapshot->stacks, &snapshot->stack_size, snapshot->stack_count,
-		      sizeof(*stack)))
-		return -ENOMEM;
-	snapshot->stacks[snapshot->stack_count] = *stack;
-	return (int)snapshot->stack_count++;
-}
-
-int snapshot__add_stack(struct snapshot *snapshot, const struct stack *stack)
-{
-	struct frame *frames = snapshot__frames(snapshot, stack->depth);
 	const struct frame none = { 0 };
-	struct stack copy = *stack;
+	struct frame *frames;
 
+	*copy = NULL;
+	if (stack->depth == 0)
+		return 0;
+	frames = reallocarray(NULL, stack->depth, sizeof(*frames));
 	if (!frames)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < stack->depth; i++) {
 		frames[i] = stack->frames[i];
 		if (intern_frame(snapshot, &frames[i], i ? &stack->frames[i - 1] : &none,
-				 i ? &frames[i - 1] : &none))
+				 i ? &frames[i - 1] : &none)) {
+			free(frames);
 			return -ENOMEM;
+		}
 	}
-	copy.frames = frames;
-	return snapshot__adopt_stack(snapshot, &copy);
+	*copy = frames;
+	return 0;
+}
+
+int snapshot__add_stack(struct snapshot *snapshot, const struct stack *stack)
+{
+	struct frame *frames;
+	struct stack *added;
+
+	if (make_room(&snapshot->stacks, &snapshot->stack_size, snapshot->stack_count,
+		      sizeof(*stack)))
+		return -ENOMEM;
+	if (copy_frames(snapshot, stack, &frames))
+		return -ENOMEM;
+	added = &snapshot->stacks[snapshot->stack_count];
+	*added = *stack;
+	added->frames = frames;
+	return (int)snapshot->stack_count++;
+}
+
+int snapshot__name_stack(struct snapshot *snapshot, size_t index, const struct stack *stack)
+{
+	struct stack *named = &snapshot->stacks[index];
+	uint64_t id = named->id;
+	struct frame *frames;
+
+	if (copy_frames(snapshot, stack, &frames))
+		return -ENOMEM;
+	free((void *)named->frames);
+	*named = *stack;
+	named->frames = frames;
+	named->id = id;
+	named->unnamed = false;
+	return 0;
 }
 
 int snapshot__add_site(struct snapshot *snapshot, const struct site *site)
@@ -244,6 +257,11 @@ const struct snapshot_header *snapshot__header(const struct snapshot *snapshot)
 bool snapshot__has_growth(const struct snapshot *snapshot)
 {
 	return snapshot->has_growth;
+}
+
+bool snapshot__has_change(const struct snapshot *snapshot)
+{
+	return snapshot->has_change;
 }
 
 size_t snapshot__process_count(const struct snapshot *snapshot)
@@ -291,6 +309,8 @@ struct totals snapshot__totals(const struct snapshot *snapshot)
 		totals.unmatched_frees += process->unmatched_frees;
 		totals.growth += process->growth;
 		totals.alloc_rate += process->alloc_rate;
+		totals.change.bytes += process->change.bytes;
+		totals.change.count += process->change.count;
 	}
 	return totals;
 }
@@ -308,6 +328,7 @@ _Static_assert(sizeof(struct past_key) == 24, "hashed as bytes: there must be no
 struct past {
 	struct past_key key;
 	const struct counters *counters;
+	const struct cleared *cleared;
 	UT_hash_handle hh;
 };
 
@@ -348,10 +369,12 @@ static int pasts__fill(struct pasts *pasts, const struct snapshot *before)
 	for (size_t i = 0; i < before->process_count; i++, past++) {
 		past->key = process_key(&before->processes[i]);
 		past->counters = &before->processes[i].counters;
+		past->cleared = &before->processes[i].cleared;
 	}
 	for (size_t i = 0; i < before->site_count; i++, past++) {
 		past->key = site_key(before, &before->sites[i]);
 		past->counters = &before->sites[i].counters;
+		past->cleared = &before->sites[i].cleared;
 	}
 	for (size_t i = 0; i < count; i++) {
 		HASH_ADD(hh, pasts->table, key, sizeof(struct past_key), &pasts->items[i]);
@@ -361,12 +384,16 @@ static int pasts__fill(struct pasts *pasts, const struct snapshot *before)
 	return 0;
 }
 
-static struct counters pasts__find(const struct pasts *pasts, struct past_key key)
+/* What was not there before was nothing. */
+static struct past pasts__find(const struct pasts *pasts, struct past_key key)
 {
+	static const struct counters no_counters;
+	static const struct cleared no_cleared;
+	const struct past none = { .counters = &no_counters, .cleared = &no_cleared };
 	struct past *past;
 
 	HASH_FIND(hh, pasts->table, &key, sizeof(key), past);
-	return past ? *past->counters : (struct counters){ 0 };
+	return past ? *past : none;
 }
 
 static double difference(uint64_t now, uint64_t before)
@@ -374,10 +401,11 @@ static double difference(uint64_t now, uint64_t before)
 	return now >= before ? (double)(now - before) : -(double)(before - now);
 }
 
-static void grow_process(struct process *process, const struct counters *before, double interval)
+static void grow_process(struct process *process, const struct past *past, double interval)
 {
+	const struct counters *before = past->counters;
 	uint64_t allocs = counters__alloc_count(&process->counters);
-	uint64_t allocs_before = counters__alloc_count(before);
+	uint64_t allocs_before = counters__alloc_count(before) + past->cleared->count;
 
 	/* Fewer allocations than before: exec emptied the books in between. */
 	if (allocs < allocs_before)
@@ -401,17 +429,87 @@ int snapshot__grow_since(struct snapshot *snapshot, const struct snapshot *befor
 	snapshot->has_growth = true;
 	for (size_t i = 0; i < snapshot->process_count; i++) {
 		struct process *process = &snapshot->processes[i];
-		struct counters past = pasts__find(&pasts, process_key(process));
+		struct past past = pasts__find(&pasts, process_key(process));
 
 		grow_process(process, &past, interval);
 	}
 	for (size_t i = 0; i < snapshot->site_count; i++) {
 		struct site *site = &snapshot->sites[i];
-		struct counters past = pasts__find(&pasts, site_key(snapshot, site));
+		struct past past = pasts__find(&pasts, site_key(snapshot, site));
 
-		site->growth = difference(site->counters.live_bytes, past.live_bytes) / interval;
+		site->growth =
+			difference(site->counters.live_bytes, past.counters->live_bytes) / interval;
 	}
 out:
+	pasts__free(&pasts);
+	return error;
+}
+
+static struct delta change_from(const struct counters *before, const struct counters *now)
+{
+	return (struct delta){
+		.bytes = (int64_t)(now->live_bytes - before->live_bytes),
+		.count = (int64_t)(now->live_count - before->live_count),
+	};
+}
+
+int snapshot__change_since(struct snapshot *snapshot, const struct snapshot *baseline)
+{
+	struct pasts pasts = { 0 };
+	int error = pasts__fill(&pasts, baseline);
+
+	for (size_t i = 0; i < snapshot->process_count && !error; i++) {
+		struct process *process = &snapshot->processes[i];
+		struct past past = pasts__find(&pasts, process_key(process));
+
+		process->change = change_from(past.counters, &process->counters);
+	}
+	for (size_t i = 0; i < snapshot->site_count && !error; i++) {
+		struct site *site = &snapshot->sites[i];
+		struct past past = pasts__find(&pasts, site_key(snapshot, site));
+
+		site->change = change_from(past.counters, &site->counters);
+	}
+	snapshot->has_change = !error;
+	pasts__free(&pasts);
+	return error;
+}
+
+/* More freed then than now: exec emptied the books in between. */
+static void clear_counters(struct counters *counters, struct cleared *cleared,
+			   const struct past *origin)
+{
+	uint64_t bytes = counters->freed_bytes + cleared->bytes;
+	uint64_t count = counters->freed_count + cleared->count;
+	const struct cleared then = {
+		.bytes = origin->counters->freed_bytes + origin->cleared->bytes,
+		.count = origin->counters->freed_count + origin->cleared->count,
+	};
+
+	if (then.count > count || then.bytes > bytes)
+		return;
+	counters->freed_bytes = bytes - then.bytes;
+	counters->freed_count = count - then.count;
+	*cleared = then;
+}
+
+int snapshot__clear_before(struct snapshot *snapshot, const struct snapshot *origin)
+{
+	struct pasts pasts = { 0 };
+	int error = pasts__fill(&pasts, origin);
+
+	for (size_t i = 0; i < snapshot->process_count && !error; i++) {
+		struct process *process = &snapshot->processes[i];
+		struct past past = pasts__find(&pasts, process_key(process));
+
+		clear_counters(&process->counters, &process->cleared, &past);
+	}
+	for (size_t i = 0; i < snapshot->site_count && !error; i++) {
+		struct site *site = &snapshot->sites[i];
+		struct past past = pasts__find(&pasts, site_key(snapshot, site));
+
+		clear_counters(&site->counters, &site->cleared, &past);
+	}
 	pasts__free(&pasts);
 	return error;
 }

@@ -33,6 +33,16 @@ struct counters {
 	uint64_t peak_bytes; /* the most live bytes at one time */
 };
 
+/* Freed before what snapshot__clear_before was given: in no figure. */
+struct cleared {
+	uint64_t bytes, count;
+};
+
+/* What the live figures have become more since a baseline. */
+struct delta {
+	int64_t bytes, count;
+};
+
 static inline uint64_t counters__alloc_bytes(const struct counters *counters)
 {
 	return counters->live_bytes + counters->freed_bytes;
@@ -52,6 +62,7 @@ struct stack {
 	uint32_t depth;
 	enum stack_end end;
 	uint64_t id; /* the same stack has the same id in later snapshots of one run */
+	bool unnamed; /* nobody has looked for its frames yet: there are none */
 };
 
 struct process {
@@ -63,6 +74,8 @@ struct process {
 	uint64_t start;   /* tells two processes with one pid apart */
 	double growth;     /* live bytes per second; filled by snapshot__grow_since */
 	double alloc_rate; /* blocks allocated per second; filled by snapshot__grow_since */
+	struct delta change; /* filled by snapshot__change_since */
+	struct cleared cleared;
 };
 
 struct site {
@@ -71,6 +84,8 @@ struct site {
 	enum family family;
 	struct counters counters;
 	double growth;    /* live bytes per second; filled by snapshot__grow_since */
+	struct delta change; /* filled by snapshot__change_since */
+	struct cleared cleared;
 };
 
 struct losses {
@@ -91,12 +106,8 @@ const char *snapshot__intern(struct snapshot *snapshot, const char *string); /* 
 /* Each returns the index. Frames are copied, their strings and comm interned. */
 int snapshot__add_process(struct snapshot *snapshot, const struct process *process);
 int snapshot__add_stack(struct snapshot *snapshot, const struct stack *stack);
-/*
- * The same without a copy: room for a stack's frames, and then the stack, whose frames are there
- * and whose strings are interned. NULL: no memory.
- */
-struct frame *snapshot__frames(struct snapshot *snapshot, uint32_t depth);
-int snapshot__adopt_stack(struct snapshot *snapshot, const struct stack *stack);
+/* Gives a stack that was added without names its frames. 0 or -ENOMEM. */
+int snapshot__name_stack(struct snapshot *snapshot, size_t index, const struct stack *stack);
 int snapshot__add_site(struct snapshot *snapshot, const struct site *site);
 
 /* What is not of one process. time_ns: CLOCK_REALTIME; elapsed_s: since the probes were live. */
@@ -129,6 +140,7 @@ struct totals {
 	struct counters counters; /* peak_bytes is 0: of several processes it is not known */
 	uint64_t failed_count, unmatched_frees;
 	double growth, alloc_rate; /* as in struct process */
+	struct delta change;
 };
 struct totals snapshot__totals(const struct snapshot *snapshot); /* the sum over processes */
 
@@ -141,8 +153,25 @@ struct totals snapshot__totals(const struct snapshot *snapshot); /* the sum over
  */
 int snapshot__grow_since(struct snapshot *snapshot, const struct snapshot *before);
 
+/* Fills the changes of sites and processes, matched as above. 0 or -ENOMEM. */
+int snapshot__change_since(struct snapshot *snapshot, const struct snapshot *baseline);
+bool snapshot__has_change(const struct snapshot *snapshot);
+/*
+ * What was freed by the time of `origin` is cleared from the figures of blocks ever allocated; live
+ * ones and peaks stay. After the rates are filled. 0 or -ENOMEM.
+ */
+int snapshot__clear_before(struct snapshot *snapshot, const struct snapshot *origin);
+
 /* Ranking. */
-enum sort_key { SORT_LIVE, SORT_COUNT, SORT_ALLOC, SORT_ALLOCS, SORT_PEAK, SORT_GROWTH };
+enum sort_key {
+	SORT_LIVE,
+	SORT_COUNT,
+	SORT_ALLOC,
+	SORT_ALLOCS,
+	SORT_PEAK,
+	SORT_GROWTH,
+	SORT_CHANGE,
+};
 enum group_key { BY_STACK, BY_FUNCTION, BY_LINE, BY_FILE, BY_MODULE, BY_PROCESS };
 
 struct query {
@@ -156,6 +185,18 @@ struct query {
 	 * NULL: none. Kept if any `include` matches (when there are any) and no `exclude` does. */
 	const char *const *include;
 	const char *const *exclude;
+	const char *find; /* glob that must match, too, in any case of letters; NULL: none */
+	pid_t pid;        /* only this process, */
+	uint64_t start;   /* which started then; pid 0: all */
+	const struct charge *of; /* only sites that are charged to this; NULL: all */
+};
+
+/* What a row of another grouping stands for: the key's fields of a frame, or none of them. */
+struct charge {
+	enum group_key by; /* not BY_STACK, not BY_PROCESS */
+	const char *function, *file, *module;
+	uint32_t line;
+	enum frame_kind kind;
 };
 
 /*
@@ -174,12 +215,16 @@ struct row {
 	struct stack stack;      /* whole BY_STACK; else one frame with only the key's fields, or
 				  * none (depth 0) BY_PROCESS and where no frame has the key */
 	struct frame frame;      /* where `stack` points when it is one frame */
+	uint32_t stack_index;    /* BY_STACK: in the snapshot */
 	struct counters counters;
 	bool peak_known;         /* false: peak_bytes is the sum of the sites' own peaks, which
 				  * were not at one time: an upper bound. It still ranks. */
 	double growth;
+	struct delta change;
 	uint64_t merged;         /* sites in it; 1 BY_STACK */
 };
+/* The same for the same row of later snapshots; of another row, hardly ever. */
+uint64_t row__identity(const struct row *row, enum group_key by);
 
 struct rows {
 	struct row *items; /* ranked; ties go by count (counts: by bytes), then by the stack's

@@ -19,29 +19,26 @@ const char *view_stack__last_part(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
-/* Each returns a text in `text`, or one of the snapshot's. */
-enum { NAME_TEXT = 300 };
-
-static const char *frame__function(const struct frame *frame, char text[NAME_TEXT])
+const char *view_stack__function(const struct frame *frame, char text[FRAME_TEXT])
 {
 	if (frame->function)
 		return frame->function;
 	if (!frame->has_offset)
 		return "[unknown]";
 	if (frame->module)
-		snprintf(text, NAME_TEXT, "%s+0x%" PRIx64, frame->module, frame->offset);
+		snprintf(text, FRAME_TEXT, "%s+0x%" PRIx64, frame->module, frame->offset);
 	else
-		snprintf(text, NAME_TEXT, "0x%" PRIx64, frame->offset);
+		snprintf(text, FRAME_TEXT, "0x%" PRIx64, frame->offset);
 	return text;
 }
 
-static const char *frame__place(const struct frame *frame, char text[NAME_TEXT])
+const char *view_stack__place(const struct frame *frame, char text[FRAME_TEXT])
 {
 	if (!frame->file)
 		return "";
 	if (!frame->line)
 		return view_stack__last_part(frame->file);
-	snprintf(text, NAME_TEXT, "%s:%u", view_stack__last_part(frame->file), frame->line);
+	snprintf(text, FRAME_TEXT, "%s:%u", view_stack__last_part(frame->file), frame->line);
 	return text;
 }
 
@@ -70,11 +67,11 @@ static struct widths frames__widths(const struct frame *frames, uint32_t count, 
 {
 	struct widths widths = { .cut = columns > 0 };
 	int module = 0, room;
-	char name[NAME_TEXT];
+	char name[FRAME_TEXT];
 
 	for (uint32_t i = 0; i < count; i++) {
-		int function = line__width(frame__function(&frames[i], name));
-		int place = line__width(frame__place(&frames[i], name));
+		int function = line__width(view_stack__function(&frames[i], name));
+		int place = line__width(view_stack__place(&frames[i], name));
 		int width = line__width(frame__module(&frames[i]));
 
 		function = at_most(function, FUNCTION_MOST);
@@ -93,12 +90,12 @@ static struct widths frames__widths(const struct frame *frames, uint32_t count, 
 static void show_frame(FILE *out, struct line *line, const struct frame *frame,
 		       const struct widths *widths)
 {
-	char name[NAME_TEXT];
+	char name[FRAME_TEXT];
 
 	line__fill(line, INDENT);
-	line__cell(line, frame__function(frame, name), widths->function, widths->cut);
+	line__cell(line, view_stack__function(frame, name), widths->function, widths->cut);
 	line__put(line, "  ");
-	line__cell(line, frame__place(frame, name), widths->place, widths->cut);
+	line__cell(line, view_stack__place(frame, name), widths->place, widths->cut);
 	line__put(line, widths->place ? "  " : "");
 	line__put(line, frame__module(frame));
 	if (frame->inlined)

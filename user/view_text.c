@@ -40,6 +40,13 @@ static void put_rate(struct line *line, double bytes)
 	line__format(line, "%s/s", units__size(number, bytes, true));
 }
 
+static void put_change(struct line *line, const struct delta *change)
+{
+	char number[UNITS_TEXT];
+
+	line__format(line, "%s since then", units__size(number, (double)change->bytes, true));
+}
+
 static void put_process(struct line *line, const struct process *process)
 {
 	line__format(line, "%s[%d]%s", process->comm ? process->comm : "", (int)process->pid,
@@ -194,6 +201,9 @@ static void put_ranked(struct line *line, const struct row *row, enum sort_key s
 	case SORT_GROWTH:
 		put_rate(line, row->growth);
 		break;
+	case SORT_CHANGE:
+		put_change(line, &row->change);
+		break;
 	}
 }
 
@@ -211,7 +221,7 @@ static void put_figures(struct line *line, const struct row *row, enum sort_key 
 	uint64_t count = ever ? counters__alloc_count(counters) : counters->live_count;
 
 	put_ranked(line, row, sort);
-	if (sort == SORT_PEAK || sort == SORT_GROWTH)
+	if (sort == SORT_PEAK || sort == SORT_GROWTH || sort == SORT_CHANGE)
 		put_size(line, "  live ", bytes);
 	if (sort == SORT_COUNT || sort == SORT_ALLOCS)
 		put_size(line, "  of ", bytes);
@@ -364,6 +374,9 @@ static void put_statistics(struct line *line, const struct row *row, enum sort_k
 			     units__bytes(number, (double)counters->peak_bytes, false));
 	if (sort == SORT_GROWTH)
 		line__format(line, "growth=%s/s, ", units__bytes(number, row->growth, true));
+	if (sort == SORT_CHANGE)
+		line__format(line, "change=%s, ",
+			     units__bytes(number, (double)row->change.bytes, true));
 	if (sort == SORT_ALLOC || sort == SORT_ALLOCS)
 		put_statistic(line, "alloc_", counters__alloc_bytes(counters),
 			      counters__alloc_count(counters));
