@@ -16,7 +16,7 @@ WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Werror
 ALL_CFLAGS = -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -DMEMWATCH_VERSION='"$(VERSION)"' -I$O -I.
 BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Werror -D__TARGET_ARCH_x86 -Ivmlinux -Ibpf \
 	-idirafter /usr/include/x86_64-linux-gnu
-LIBS := -lbpf -ldw -lelf -lZydis -ljansson -lprotobuf-c -lz -llzma -liberty -lpthread -lm
+LIBS := -lbpf -ldw -lelf -lZydis -ljansson -lprotobuf-c -lz -llzma -liberty -lncursesw -ltinfo -lpthread -lm
 ifdef ASAN
 ALL_CFLAGS += -fsanitize=address,undefined -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined
@@ -43,9 +43,8 @@ check: all $(UNIT_TESTS) workloads ## run every test; those that need root are s
 check-kernels: all workloads ## boot Debian's 6.1 and 6.12 kernels in QEMU and run the accounting tests
 	$Qtools/check-kernels $O
 
-bench: all workloads $O/tests/bench/bench_files ## measure the cost against the trap floor, bpftrace and heaptrack
+bench: all workloads ## measure the cost against the trap floor, bpftrace and heaptrack
 	$Qtools/bench $O
-	$Q$O/tests/bench/bench_files
 
 install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	install -D -t $(DESTDIR)$(PREFIX)/bin $O/memwatch
@@ -100,10 +99,6 @@ $(LIBRARY): $(filter-out $O/user/main.o,$(USER_OBJECTS))
 $O/memwatch: $O/user/main.o $(LIBRARY)
 	$(call say,LINK)
 	$Q$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR)
-
-$O/tests/bench/bench_files: $O/tests/bench/bench_files.o $(LIBRARY)
-	$(call say,LINK)
-	$Q$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $O/tests/unit/%: $O/tests/unit/%.o $(LIBRARY)
 	$(call say,LINK)

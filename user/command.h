@@ -5,6 +5,7 @@
 #include "options.h"
 
 int command_top(const struct options *options);
+int command_live(const struct options *options); /* top, on a terminal */
 int command_record(const struct options *options);
 int command_report(const struct options *options);
 int command_diff(const struct options *options); /* also 3: see --fail-on-growth */

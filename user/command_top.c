@@ -5,6 +5,7 @@
 #include "command.h"
 #include "loop.h"
 #include "show.h"
+#include "terminal.h"
 
 /* One snapshot. 0, or -errno. */
 static int show(struct loop *loop, const struct options *options)
@@ -21,10 +22,13 @@ static int show(struct loop *loop, const struct options *options)
 
 int command_top(const struct options *options)
 {
-	struct loop *loop = loop__new(options);
+	struct loop *loop;
 	uint64_t shown = 0;
 	int events = 0, error = 0;
 
+	if (!options->json && !options->plain && terminal__usable())
+		return command_live(options);
+	loop = loop__new(options);
 	if (!loop)
 		return 1;
 	collector__expect(loop__collector(loop), &options->query);

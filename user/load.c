@@ -3,10 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "log.h"
 
 /* As much as a profile may have when it is not packed (pprof_read.c): more is none of ours. */
 enum { MAX_FILE = 512 * 1024 * 1024, FIRST_ROOM = 1 << 16 };
@@ -63,17 +64,19 @@ static int read_file(const char *path, struct bytes *bytes)
 	return error;
 }
 
-int load__profile(const char *path, struct profile *profile, char why[PPROF_WHY])
+int load__profile(const char *path, struct profile *profile)
 {
 	struct bytes bytes = { 0 };
+	char why[PPROF_WHY] = "";
 	int error = read_file(path, &bytes);
 
 	*profile = (struct profile){ 0 };
-	*why = '\0';
-	if (!error)
+	if (error)
+		log__error("%s: %s", path, error == -EFBIG ? "is too large" : strerror(-error));
+	else
 		error = pprof__read(bytes.data, bytes.size, profile, why);
-	if (error && !*why)
-		snprintf(why, PPROF_WHY, "%s", error == -EFBIG ? "is too large" : strerror(-error));
+	if (error && profile->snapshot)
+		log__error("%s: %s", path, *why ? why : strerror(-error));
 	free(bytes.data);
 	return error;
 }

@@ -37,18 +37,28 @@ int loop__listen(struct loop *loop, int fd)
 	return fd < 0 || epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-/* A descriptor that is readable every `ns`, and is listened to; none where that is 0. */
-static int add_timer(struct loop *loop, uint64_t ns, int *fd)
+static int set_timer(int fd, uint64_t ns)
 {
 	struct itimerspec spec = {
 		.it_value = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) },
 		.it_interval = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) },
 	};
 
+	return timerfd_settime(fd, 0, &spec, NULL);
+}
+
+void loop__set_interval(struct loop *loop, uint64_t ns)
+{
+	set_timer(loop->interval, ns);
+}
+
+/* A descriptor that is readable every `ns`, and is listened to; none where that is 0. */
+static int add_timer(struct loop *loop, uint64_t ns, int *fd)
+{
 	if (!ns)
 		return 0;
 	*fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (*fd < 0 || timerfd_settime(*fd, 0, &spec, NULL))
+	if (*fd < 0 || set_timer(*fd, ns))
 		return -errno;
 	return loop__listen(loop, *fd);
 }

@@ -29,6 +29,8 @@ enum loop_event {
 /* Serves what observing needs until something of this happens: bits, or -errno. */
 int loop__wait(struct loop *loop);
 int loop__listen(struct loop *loop, int fd); /* 0 or -errno */
+/* The next LOOP_DUE is `ns` from now, and so on. */
+void loop__set_interval(struct loop *loop, uint64_t ns);
 
 /* The state now, with rates since the one before. It is the loop's, up to the next. NULL: said why.
  */
