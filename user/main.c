@@ -5,8 +5,8 @@
 #include "command.h"
 
 static int (*const commands[])(const struct options *) = {
-	[VERB_TOP] = command_top,       [VERB_RECORD] = command_record, [VERB_REPORT] = command_report,
-	[VERB_DIFF] = command_diff,     [VERB_EXPORT] = command_export, [VERB_DOCTOR] = command_doctor,
+	[VERB_TOP] = command_top,   [VERB_RECORD] = command_record, [VERB_REPORT] = command_report,
+	[VERB_DIFF] = command_diff, [VERB_EXPORT] = command_export, [VERB_DOCTOR] = command_doctor,
 };
 
 static int run(const struct options *options)
