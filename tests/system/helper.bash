@@ -88,13 +88,17 @@ work() { # [PATTERN]: does its work, up to the line that says so
 }
 
 finish() { # [STATUS]: it ends as it would have ended alone
-	local status=0
 	[[ -n $WATCH ]] || wait_for "the text is clean" text_clean "$WORK"
 	release
+	dead "${1:-7}"
+}
+
+dead() { # STATUS: it has ended, or is about to
+	local status=0
 	wait_for "the workload ends" gone "$WORK"
 	wait "$WORK" || status=$?
 	WORK=''
-	equal "${1:-7}" "$status" "the workload's exit status"
+	equal "$1" "$status" "the workload's exit status"
 }
 
 # ---- memwatch

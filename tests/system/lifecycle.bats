@@ -2,31 +2,39 @@
 # fork, exec, exit, death; processes that come later.
 load helper
 
-# The whole system, whatever else runs in it; told of one module's sites only.
-observe_all() { # MODULE
-	observe --json --top 0 --include "$1" --max-blocks 8000000 0.3
+# The whole system, whatever else runs in it: what it says of one process is in `processes`. Its sites could be
+# any number, and are compared where only one name is observed.
+observe_all() {
+	observe --json --top 1 --max-blocks 8000000 0.3
 }
 
 two_truths() { [[ $(grep -c '^{' "$T/truth") = 2 ]]; }
 
-forked() { # OPTION…
+forked() { # COMMAND that observes…
 	workload forks
-	observe --json --top 0 --max-blocks 8000000 "$@" 0.3
+	"$@"
 	release
 	wait_for "both truths" two_truths
 	snapshot
 	PARENT=$(grep '^{' "$T/truth" | jq -c 'select(.sites.parents_own.live_count > 0)')
 	CHILD=$(grep '^{' "$T/truth" | jq -c 'select(.sites.childs_own.live_count > 0)')
 	[[ -n $PARENT && -n $CHILD ]]
+	same_process "$PARENT"
+	same_process "$CHILD"
+	snapshot_says "[.processes[] | select(.pid == $(jq .pid <<<"$CHILD"))] | length == 1 and .[0].unmatched_frees == 20"
+	snapshot_says "[.processes[] | select(.pid == $(jq .pid <<<"$PARENT"))] | length == 1 and .[0].unmatched_frees == 0"
 }
 
 @test "fork: parent and child free the same inherited blocks, neither is counted twice" {
-	forked --include forks
-	same_sites known "$PARENT"
-	same_process "$PARENT"
-	same_sites known "$CHILD"
-	same_process "$CHILD"
-	snapshot_says '.totals.unmatched_frees >= 20'
+	forked observe --json --top 0 -n forks 0.3
+	same_sites leaf "$PARENT"
+	same_sites leaf "$CHILD"
+	release
+	finish
+}
+
+@test "fork, observed system-wide" {
+	forked observe_all
 	release
 	finish
 }
@@ -54,10 +62,10 @@ forked() { # OPTION…
 
 @test "exec, observed system-wide" {
 	workload execs
-	observe_all execs
+	observe_all
 	work
 	snapshot
-	same_sites known
+	same_process "$(grep '^{' "$T/truth")"
 	finish
 }
 
@@ -71,8 +79,7 @@ forked() { # OPTION…
 	same_sites
 	same_totals
 	snapshot_says '.processes[0].exited == true'
-	release 2>/dev/null || true
-	finish
+	dead 7
 }
 
 @test "the last state of a killed target is shown" {
@@ -84,7 +91,7 @@ forked() { # OPTION…
 	last_snapshot
 	same_sites
 	same_totals
-	finish 137
+	dead 137
 }
 
 @test "killed in the middle of allocating" {
@@ -95,7 +102,7 @@ forked() { # OPTION…
 	ended 0
 	last_snapshot
 	snapshot_says '.processes[0].exited == true and .totals.live_count <= 1001'
-	finish 137
+	dead 137
 }
 
 @test "one of two targets exits: the other is observed on, both are shown" {
@@ -113,17 +120,17 @@ forked() { # OPTION…
 }
 
 @test "a process that starts later is observed from its first allocation, system-wide" {
-	observe_all basic
+	observe_all
 	workload basic
 	work
 	snapshot
-	same_sites known
+	same_process "$(grep '^{' "$T/truth")"
 	finish
 }
 
 @test "memwatch does not observe itself" {
 	workload basic
-	observe --json --top 1 --max-blocks 8000000 0.3
+	observe_all
 	work
 	wait_for "two snapshots" seen '.elapsed_s > 0.5'
 	snapshot
