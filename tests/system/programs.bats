@@ -92,7 +92,7 @@ print("{done}", flush=True); sys.stdin.readline()'
 @test "redis-server on jemalloc: as many blocks as keys, and all of them back" {
 	command -v redis-server >/dev/null || skip "redis-server is not installed"
 	local socket=$T/socket
-	redis-server --port 0 --unixsocket "$socket" --save '' --appendonly no --dir "$T" >"$T/redis" 2>&1 3>&- &
+	redis-server --port 0 --unixsocket "$socket" --save '' --appendonly no --enable-debug-command local --dir "$T" >"$T/redis" 2>&1 3>&- &
 	WORK=$!
 	wait_for "redis answers" redis_answers
 	observe --json --top 0 -p "$WORK" 0.5
