@@ -18,7 +18,7 @@ static const struct figure {
 	{ SORT_CHANGE, "CHANGE", 8 }, { SORT_PEAK, "PEAK", 5 },    { SORT_ALLOC, "ALLOC", 4 },
 	{ SORT_ALLOCS, "ALLOCS", 3 },
 };
-enum { FIGURES = sizeof(figures) / sizeof(figures[0]), NAME_LEAST = 9, NAME_PART = 3 };
+enum { FIGURES = sizeof(figures) / sizeof(figures[0]), NAME_LEAST = 9, NAME_PART = 2 };
 
 static bool exists(const struct live *live, const struct figure *figure)
 {
