@@ -43,8 +43,9 @@ check: all $(UNIT_TESTS) workloads ## run every test; those that need root are s
 check-kernels: all workloads ## boot Debian's 6.1 and 6.12 kernels in QEMU and run the accounting tests
 	$Qtools/check-kernels $O
 
-bench: all workloads ## measure the cost against the trap floor, bpftrace and heaptrack
+bench: all workloads $O/tests/bench/bench_files ## measure the cost against the trap floor, bpftrace and heaptrack
 	$Qtools/bench $O
+	$Q$O/tests/bench/bench_files
 
 install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	install -D -t $(DESTDIR)$(PREFIX)/bin $O/memwatch
@@ -99,6 +100,10 @@ $(LIBRARY): $(filter-out $O/user/main.o,$(USER_OBJECTS))
 $O/memwatch: $O/user/main.o $(LIBRARY)
 	$(call say,LINK)
 	$Q$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR)
+
+$O/tests/bench/bench_files: $O/tests/bench/bench_files.o $(LIBRARY)
+	$(call say,LINK)
+	$Q$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $O/tests/unit/%: $O/tests/unit/%.o $(LIBRARY)
 	$(call say,LINK)

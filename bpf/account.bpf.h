@@ -35,22 +35,58 @@ static inline void account__subtract(struct account *account, u64 size)
 	__sync_fetch_and_add(&account->freed_count, 1);
 }
 
-/* The counters of a site, made when they are not there; the table full: the book's site 0. */
-static inline struct account *site__of(u32 book, u64 *stack)
+/* The account that a block of this site is charged to. */
+static inline struct account *site__account(u32 site, struct book *book)
 {
-	static const struct account nothing;
-	struct site_key key = { .stack = *stack, .book = book };
-	struct account *site = bpf_map_lookup_elem(&sites, &key);
+	struct site_record *record = site ? bpf_map_lookup_elem(&sites, &site) : NULL;
 
-	if (site)
+	if (!record)
+		return &book->unknown;
+	return &record->account;
+}
+
+/* Takes an unused site number; 0 when there is none. */
+static inline u32 site__take(void)
+{
+	u32 site;
+
+	if (!bpf_map_pop_elem(&free_sites, &site))
 		return site;
-	bpf_map_update_elem(&sites, &key, &nothing, BPF_NOEXIST);
-	site = bpf_map_lookup_elem(&sites, &key);
-	if (site)
+	if (last_site + 1 >= max_sites)
+		return 0;
+	site = __sync_fetch_and_add(&last_site, 1) + 1;
+	return site < max_sites ? site : 0;
+}
+
+/* The number of the site of this stack, made when there is none; 0 when the table is full. */
+static __noinline u32 site__of(u32 book, u64 stack)
+{
+	struct site_key key = { .stack = stack, .book = book };
+	struct site_record *record;
+	u32 *known, site;
+
+	if (!stack)
+		return 0;
+	known = bpf_map_lookup_elem(&site_ids, &key);
+	if (known)
+		return *known;
+	site = site__take();
+	record = bpf_map_lookup_elem(&sites, &site);
+	if (!site || !record) {
+		LOSE(sites);
+		return 0;
+	}
+	__builtin_memset(record, 0, sizeof(*record));
+	record->stack = stack;
+	record->book = book;
+	if (!bpf_map_update_elem(&site_ids, &key, &site, BPF_NOEXIST))
 		return site;
-	LOSE(sites);
-	*stack = key.stack = 0;
-	return bpf_map_lookup_elem(&sites, &key); /* made with the book */
+	record->book = 0; /* another thread was faster, or the table is full */
+	bpf_map_push_elem(&free_sites, &site, 0);
+	known = bpf_map_lookup_elem(&site_ids, &key);
+	if (!known)
+		LOSE(sites);
+	return known ? *known : 0;
 }
 
 /* Takes a block off the table, out of everybody's reach; its charge stays until block__settle. */
@@ -73,17 +109,11 @@ static inline void block__put_back(u32 id, u64 address, const struct block *bloc
 }
 
 /* The block that was taken is free. */
-static inline void block__settle(u32 id, struct book *book, const struct block *block)
+static inline void block__settle(struct book *book, const struct block *block)
 {
-	struct site_key key = { .stack = block->stack, .book = id };
-	struct account *site;
-
 	account__subtract(&book->heap, block->size);
-	if (!block->weight)
-		return;
-	site = bpf_map_lookup_elem(&sites, &key);
-	if (site)
-		account__subtract(site, block->size);
+	if (block->weight)
+		account__subtract(site__account(block->site, book), block->size);
 }
 
 /* The block at `address` is gone, though its free was never seen: the address was handed out again. */
@@ -94,29 +124,29 @@ static __noinline bool block__forget(u32 id, struct book *book, u64 address)
 	if (!book || !block__take(id, address, &block))
 		return false;
 	LOSE(inflight);
-	block__settle(id, book, &block);
+	block__settle(book, &block);
 	return true;
 }
 
 /* An allocation returned. */
-static inline void block__add(u32 id, struct book *book, u64 address, u64 size, u64 stack)
+static inline void block__add(u32 id, struct book *book, u64 address, u64 size, u32 site)
 {
 	struct block_key key = { .address = address, .book = id };
-	struct account *site = NULL;
-	struct block block = { .size = size, .birth = bpf_ktime_get_ns() };
+	struct block block = {
+		.size = size,
+		.birth = bpf_ktime_get_ns(),
+		.site = site,
+		.weight = size >= min_size && size <= max_size,
+	};
 
-	if (size >= min_size && size <= max_size)
-		site = site__of(id, &stack);
-	block.weight = !!site;
-	block.stack = stack;
 	if (bpf_map_update_elem(&blocks, &key, &block, BPF_NOEXIST) &&
 	    (!block__forget(id, book, address) ||
 	     bpf_map_update_elem(&blocks, &key, &block, BPF_NOEXIST))) {
 		LOSE(blocks);
 		return;
 	}
-	if (site)
-		account__add(site, size);
+	if (block.weight)
+		account__add(site__account(site, book), size);
 	account__raise(&book->mmap_peak, account__add(&book->heap, size));
 }
 
@@ -147,10 +177,8 @@ static inline void book__inherit(struct book *book, u32 id)
 /* Opens a book. Returns its id, or 0 when there is none left. */
 static __noinline u32 book__open(u32 tgid)
 {
-	static const struct account nothing;
-	struct site_key last_resort = {};
+	u32 id, generation;
 	struct book *book;
-	u32 id;
 
 	if (bpf_map_pop_elem(&free_books, &id)) {
 		LOSE(books);
@@ -159,22 +187,13 @@ static __noinline u32 book__open(u32 tgid)
 	book = book__get(id);
 	if (!book)
 		return 0;
+	generation = book->generation + 1; /* memos of the book that had this id before are void */
 	__builtin_memset(book, 0, sizeof(*book));
+	book->generation = generation;
 	book->tgid = tgid;
 	book__inherit(book, id);
 	book->state = BOOK_OPEN;
-	last_resort.book = id;
-	bpf_map_update_elem(&sites, &last_resort, &nothing, BPF_NOEXIST);
 	return id;
-}
-
-/* Gives back a book that nobody has seen. */
-static inline void book__discard(u32 id)
-{
-	struct site_key last_resort = { .book = id };
-
-	bpf_map_delete_elem(&sites, &last_resort);
-	bpf_map_push_elem(&free_books, &id, 0);
 }
 
 /* The calling process's book, opened when it has none. Returns 0 when it is not to be observed. */
@@ -197,7 +216,7 @@ static __noinline u32 book__current(void)
 		event__send(&event);
 		return id;
 	}
-	book__discard(id); /* another thread was faster */
+	bpf_map_push_elem(&free_books, &id, 0); /* another thread was faster */
 	known = bpf_map_lookup_elem(&tgids, &tgid);
 	return known ? *known : 0;
 }

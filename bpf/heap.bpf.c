@@ -5,7 +5,6 @@
  * Only the outermost call of a thread counts (calloc calls malloc, malloc calls mmap). What that call is
  * waits in the thread's own storage until its return address's slot is popped.
  */
-#include "account.bpf.h"
 #include "stack.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -21,12 +20,13 @@ struct thread {
 	u64 cookie;
 	u64 size;       /* requested */
 	u64 pointer;    /* realloc: the block; posix_memalign: where the address will be */
-	u64 stack;
 	u64 length;     /* mremap: of the old range */
+	u32 site;
 	u32 protection, flags;
 	u64 freed;      /* the block that was freed last, until the thread allocates: see free__enter */
 	bool has_block; /* `block` was taken off the books by this call */
 	struct block block;
+	struct scratch scratch;
 };
 
 struct {
@@ -105,7 +105,7 @@ static inline u64 argument(struct pt_regs *regs, u64 cookie, u32 n)
  * Deeper down the stack tells: the old slot is a return address of the new call's walk, or only
  * a word that nobody has overwritten yet.
  */
-static __noinline bool thread__is_nested(const struct thread *thread, struct book *book, u64 slot,
+static __noinline bool thread__is_nested(struct thread *thread, struct book *book, u64 slot,
 					 u64 rbp)
 {
 	bool armed;
@@ -118,7 +118,8 @@ static __noinline bool thread__is_nested(const struct thread *thread, struct boo
 		return false;
 	if (slot == thread->slot)
 		return armed;
-	return stack__leads_to(thread->book, book, slot, rbp, thread->slot);
+	thread->scratch.upper = thread->slot;
+	return stack__leads_to(&thread->scratch, thread->book, book, slot, rbp);
 }
 
 /*
@@ -145,7 +146,7 @@ static inline void free__enter(struct thread *thread, struct book *book, u64 add
 	if (!address)
 		return;
 	if (block__take(thread->book, address, &block))
-		block__settle(thread->book, book, &block);
+		block__settle(book, &block);
 	else if (address != thread->freed) /* one free may call another: cfree, operator delete */
 		__sync_fetch_and_add(&book->unmatched_frees, 1);
 	thread->freed = address;
@@ -246,7 +247,7 @@ static __noinline bool call__enter(struct pt_regs *regs, u64 cookie)
 	thread__remember(thread, regs, cookie);
 	thread->slot = slot;
 	thread->cookie = cookie;
-	thread->stack = stack__capture(thread->book, book, slot, regs->bp);
+	thread->site = stack__capture(&thread->scratch, thread->book, book, slot, regs->bp);
 	thread->kind = kind;
 	return true;
 }
@@ -260,19 +261,26 @@ static inline void realloc__return(struct thread *thread, struct book *book, u64
 		return;
 	}
 	if (thread->has_block)
-		block__settle(thread->book, book, &thread->block);
+		block__settle(book, &thread->block);
 	else if (thread->pointer)
 		__sync_fetch_and_add(&book->unmatched_frees, 1);
 	if (address)
-		block__add(thread->book, book, address, thread->size, thread->stack);
+		block__add(thread->book, book, address, thread->size, thread->site);
 }
 
 static inline void malloc__return(struct thread *thread, struct book *book, u64 address)
 {
 	if (address)
-		block__add(thread->book, book, address, thread->size, thread->stack);
+		block__add(thread->book, book, address, thread->size, thread->site);
 	else
 		__sync_fetch_and_add(&book->failed_count, 1);
+}
+
+static inline u64 site__stack(u32 site)
+{
+	const struct site_record *record = bpf_map_lookup_elem(&sites, &site);
+
+	return site && record ? record->stack : 0;
 }
 
 /* mmap and mremap: rare, so user space keeps their ranges; here they only get in order. */
@@ -280,7 +288,7 @@ static inline void map__return(struct thread *thread, struct book *book, u64 add
 {
 	struct event event = {
 		.type = thread->kind == ENTRY_MMAP ? EVENT_MAP : EVENT_REMAP,
-		.book = thread->book, .tgid = book->tgid, .stack = thread->stack,
+		.book = thread->book, .tgid = book->tgid, .stack = site__stack(thread->site),
 		.address = address, .length = thread->size,
 		.other_address = thread->pointer, .other_length = thread->length,
 		.protection = thread->protection, .flags = thread->flags,

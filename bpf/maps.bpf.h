@@ -12,6 +12,7 @@
 const volatile __u32 self_tgid;      /* never observed */
 const volatile _Bool only_targets;  /* observe the processes in `targets` alone */
 const volatile __u64 min_size, max_size = ~0ULL; /* blocks outside are in no site */
+const volatile __u32 max_sites;
 const volatile __u32 memo_mask;      /* memos - 1 */
 
 struct {
@@ -51,13 +52,33 @@ struct {
 	__type(value, struct block);
 } blocks SEC(".maps");
 
+/*
+ * Sites are numbered, and a block knows its site's number: the hot path looks nothing up. A new site takes
+ * a number that user space gave back, else the next one.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, struct site_record);
+} sites SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1);
 	__type(key, struct site_key);
-	__type(value, struct account);
-} sites SEC(".maps");
+	__type(value, u32);
+} site_ids SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, 1);
+	__type(value, u32);
+} free_sites SEC(".maps");
+
+__u32 last_site; /* the highest number that was ever taken */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

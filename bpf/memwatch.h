@@ -120,21 +120,22 @@ struct account {
 };
 
 struct book {
-	struct account heap; /* of the whole process, whatever the filters say */
+	struct account heap;    /* of the whole process, whatever the filters say */
+	struct account unknown; /* the part of it whose stack or site was lost */
 	__u64 failed_count;
 	__u64 unmatched_frees;
 	__u64 mmap_peak;       /* the most heap.live_bytes since the last event of the mmap family */
 	__u32 tgid;
 	__u32 state;           /* enum book_state */
 	__u64 slice;           /* of the mappings: first | count << 32, one word so that no reader sees half */
-	__u32 generation;      /* of the slice; a memo of another one is void */
+	__u32 generation;      /* of the slice; a memo of another one is void, so it never goes back */
 	__u32 changes;         /* times the loader said that mappings change; written by the kernel */
 	__u32 changes_seen;    /* what `changes` was before the slice was read; written by user space */
 	__u32 asked;           /* an EVENT_MAPPINGS is under way; reset by user space */
 	__u32 mapped;          /* the program has made mappings of its own */
 	__u32 python;          /* there is a python_record */
 };
-MEMWATCH_ASSERT_SIZE(struct book, 104);
+MEMWATCH_ASSERT_SIZE(struct book, 144);
 
 struct mapping_record { /* executable mappings of a process, ascending */
 	__u64 start, end;
@@ -159,13 +160,12 @@ struct block_key {
 };
 
 struct block {
-	__u64 stack;  /* id; 0: the book's site of last resort */
 	__u64 size;   /* bytes requested */
 	__u64 birth;  /* ns, CLOCK_MONOTONIC */
+	__u32 site;   /* index; 0: the book's `unknown` */
 	__u32 weight; /* blocks that it stands for; 0: not counted in a site (filtered) */
-	__u32 zero;
 };
-MEMWATCH_ASSERT_SIZE(struct block, 32);
+MEMWATCH_ASSERT_SIZE(struct block, 24);
 
 struct site_key {
 	__u64 stack;
@@ -173,6 +173,14 @@ struct site_key {
 	__u32 zero;
 };
 MEMWATCH_ASSERT_SIZE(struct site_key, 16);
+
+struct site_record { /* an element of `sites`; `site_ids` finds it by its key */
+	__u64 stack;
+	__u32 book; /* 0: free */
+	__u32 zero;
+	struct account account;
+};
+MEMWATCH_ASSERT_SIZE(struct site_record, 56);
 
 /*
  * How the frames of a process's CPython interpreter are found; per book. Offsets are in bytes.

@@ -61,7 +61,7 @@ static inline bool python__read(const struct python_record *python, u64 address,
 		return user__read(address + python->frame_instruction, &frame->instruction);
 	if (bpf_probe_read_user(&lasti, sizeof(lasti), (const void *)(address + python->frame_instruction)))
 		return false;
-	frame->instruction = (u32)lasti;
+	frame->instruction = (u64)(s64)lasti; /* -1 before the first instruction */
 	return true;
 }
 

@@ -2,9 +2,10 @@
 #ifndef MEMWATCH_STACK_BPF_H
 #define MEMWATCH_STACK_BPF_H
 /*
- * Which stack is this? A memo vouches for it, or it is walked and interned. Either way the answer
- * is an id under which `stacks` holds the normalised frames.
+ * Which site is this? A memo vouches for it, or the stack is walked and interned. `stacks` holds the
+ * normalised frames by their id, a site is one such stack in one book.
  */
+#include "account.bpf.h"
 #include "python.bpf.h"
 
 enum {
@@ -16,8 +17,8 @@ enum {
 struct memo {
 	u64 sequence;
 	u64 slot, rbp;
-	u64 stack;
 	u32 book, generation;
+	u32 site;
 	u32 word_count;
 	u16 state, last; /* last: the greatest of places */
 	bool uses_rbp, python_begun;
@@ -30,15 +31,9 @@ struct memo {
 
 struct scratch { /* of one thread: a probe program can be preempted, so none of it is per CPU */
 	struct walk walk;
+	u64 upper; /* see stack__leads_to */
 	u64 window[MEMO_WINDOW / 8];
 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct scratch);
-} scratches SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -136,7 +131,7 @@ static inline bool memo__same_python(const struct memo *memo, u32 id)
 }
 
 /*
- * True when `memo` proves that a walk from here would end at memo->stack. All that the walk read is
+ * True when `memo` proves that a walk from here would end at memo->site. All that the walk read is
  * compared, so nothing is taken on trust but the tables, for which the generation stands.
  */
 static inline bool memo__holds(const struct memo *memo, struct scratch *scratch, u32 id,
@@ -158,7 +153,7 @@ static inline bool memo__holds(const struct memo *memo, struct scratch *scratch,
 }
 
 static inline void memo__write(struct memo *memo, const struct walk *walk, u32 generation, u64 rbp,
-			       u64 stack)
+			       u32 site)
 {
 	u64 sequence = *(volatile u64 *)&memo->sequence;
 
@@ -168,7 +163,7 @@ static inline void memo__write(struct memo *memo, const struct walk *walk, u32 g
 	memo->slot = walk->slot;
 	memo->rbp = rbp;
 	memo->uses_rbp = walk->uses_rbp;
-	memo->stack = stack;
+	memo->site = site;
 	memo->book = walk->book;
 	memo->generation = generation;
 	memo->word_count = walk->word_count;
@@ -373,53 +368,66 @@ static long walk__reach(u32 unused, struct reach *reach)
 	return walk->sp - 8 >= reach->slot;
 }
 
-/* Whether the call whose return address is in `slot` was made, however indirectly, by the one of `upper`. */
-static __noinline bool stack__leads_to(u32 id, struct book *book, u64 slot, u64 rbp, u64 upper)
+/*
+ * Whether the call whose return address is in `slot` was made, however indirectly, by the one whose
+ * is in scratch->upper (a BPF function has five arguments).
+ */
+static __noinline bool stack__leads_to(struct scratch *scratch, u32 id, struct book *book, u64 slot,
+				       u64 rbp)
 {
-	struct scratch *scratch = bpf_task_storage_get(&scratches, bpf_get_current_task_btf(), NULL, 0);
-	struct reach reach = { .slot = upper };
+	struct reach reach = {};
 	u64 pc;
 
 	if (!book || !scratch || !user__read(slot, &pc))
 		return true;
+	reach.slot = scratch->upper;
 	reach.walk = &scratch->walk;
 	walk__start(&scratch->walk, id, book, slot, pc, rbp);
 	bpf_loop(MEMWATCH_MAX_FRAMES, walk__reach, &reach, 0);
 	return reach.reached;
 }
 
-/* The id of the stack above the call whose return address is in `slot`; 0 when it was lost. */
-static __noinline u64 stack__capture(u32 id, struct book *book, u64 slot, u64 rbp)
+/* The site of a memo that holds for this call, or 0. */
+static inline u32 memo__site(struct memo *memo, struct scratch *scratch, u32 id, struct book *book,
+			     u64 slot, u64 rbp)
 {
-	struct scratch *scratch = bpf_task_storage_get(&scratches, bpf_get_current_task_btf(), NULL,
-						       BPF_LOCAL_STORAGE_GET_F_CREATE);
-	u32 generation;
-	struct memo *memo;
-	u64 pc, stack, sequence;
-	u32 state;
+	u64 sequence = *(volatile u64 *)&memo->sequence;
+	u32 site = memo->site, state = memo->state;
 
-	if (!book || !scratch || !user__read(slot, &pc)) {
+	if (book->changes != book->changes_seen || sequence & 1 ||
+	    !memo__holds(memo, scratch, id, book->generation, slot, rbp) ||
+	    *(volatile u64 *)&memo->sequence != sequence)
+		return 0;
+	stack__count_state(state);
+	return site;
+}
+
+/* The site of the call whose return address is in `slot`; 0 when its stack or site was lost. */
+static __noinline u32 stack__capture(struct scratch *scratch, u32 id, struct book *book, u64 slot, u64 rbp)
+{
+	struct walk *walk;
+	struct memo *memo;
+	u32 generation, site;
+	u64 pc;
+
+	if (!scratch || !book)
+		return 0;
+	if (!user__read(slot, &pc)) {
 		LOSE(stacks);
 		return 0;
 	}
-	generation = book->generation;
 	memo = memo__of(id, slot, pc);
-	if (memo && book->changes == book->changes_seen) {
-		sequence = *(volatile u64 *)&memo->sequence;
-		stack = memo->stack;
-		state = memo->state;
-		if (!(sequence & 1) && memo__holds(memo, scratch, id, generation, slot, rbp) &&
-		    *(volatile u64 *)&memo->sequence == sequence) {
-			stack__count_state(state);
-			return stack;
-		}
-	}
-	walk__start(&scratch->walk, id, book, slot, pc, rbp);
-	stack = stack__walk(&scratch->walk, id, book);
-	stack__count_state(scratch->walk.record.state);
-	if (memo && stack)
-		memo__write(memo, &scratch->walk, generation, rbp, stack);
-	return stack;
+	site = memo ? memo__site(memo, scratch, id, book, slot, rbp) : 0;
+	if (site)
+		return site;
+	generation = book->generation;
+	walk = &scratch->walk;
+	walk__start(walk, id, book, slot, pc, rbp);
+	site = site__of(id, stack__walk(walk, id, book));
+	stack__count_state(walk->record.state);
+	if (memo && site)
+		memo__write(memo, walk, generation, rbp, site);
+	return site;
 }
 
 #endif

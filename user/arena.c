@@ -3,8 +3,14 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
-enum { CHUNK = 1 << 20, ALIGNMENT = 16 };
+/*
+ * Chunks double, so that little costs little. From the size of a huge page on they are made of
+ * them: hundreds of megabytes touched page by page would cost more time than what is put there.
+ */
+enum { FIRST_CHUNK = 64 * 1024, HUGE_PAGE = 2 * 1024 * 1024, LAST_CHUNK = 16 * 1024 * 1024 };
+enum { ALIGNMENT = 16 };
 
 struct chunk {
 	struct chunk *next;
@@ -14,15 +20,18 @@ struct chunk {
 
 struct arena {
 	struct chunk *chunks; /* the first is the one being filled */
-	size_t left; /* of the limit */
+	size_t left;          /* of the limit */
+	size_t next;          /* size of the next chunk */
 };
 
 struct arena *arena__new(size_t limit)
 {
 	struct arena *arena = calloc(1, sizeof(*arena));
 
-	if (arena)
+	if (arena) {
 		arena->left = limit;
+		arena->next = FIRST_CHUNK;
+	}
 	return arena;
 }
 
@@ -34,28 +43,41 @@ void arena__free(struct arena *arena)
 		return;
 	for (chunk = arena->chunks; chunk; chunk = next) {
 		next = chunk->next;
-		free(chunk);
+		munmap(chunk, sizeof(*chunk) + chunk->size);
 	}
 	free(arena);
 }
 
-/* calloc: fresh pages are zero already, and are touched only when they are used. */
+static struct chunk *map_chunk(size_t size)
+{
+	struct chunk *chunk = mmap(NULL, sizeof(*chunk) + size, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (chunk == MAP_FAILED)
+		return NULL;
+	if (size >= HUGE_PAGE)
+		madvise(chunk, sizeof(*chunk) + size, MADV_HUGEPAGE);
+	chunk->size = size;
+	return chunk;
+}
+
 static struct chunk *add_chunk(struct arena *arena, size_t least)
 {
-	size_t size = least > CHUNK ? least : CHUNK;
+	size_t size = least > arena->next ? least : arena->next;
 	struct chunk *chunk;
 
 	if (size > arena->left)
 		size = arena->left;
-	if (size < least)
+	if (size < least || size > SIZE_MAX - sizeof(*chunk))
 		return NULL;
-	chunk = calloc(1, sizeof(*chunk) + size);
+	chunk = map_chunk(size);
 	if (!chunk)
 		return NULL;
-	chunk->size = size;
 	chunk->next = arena->chunks;
 	arena->chunks = chunk;
 	arena->left -= size;
+	if (arena->next < LAST_CHUNK)
+		arena->next *= 2;
 	return chunk;
 }
 

@@ -147,7 +147,7 @@ static void add_account(struct account *to, const struct account *account)
 
 /*
  * The process's heap. Its sites were read one after the other while the target ran on; their sum
- * is what goes with them. Only where sites leave something out the book's own count is right.
+ * is what goes with them. Where a filter leaves blocks out of them the book's own count is right.
  */
 static struct counters heap_of(const struct making *making, const struct process_index *entry,
 			       const struct book *book)
@@ -155,8 +155,7 @@ static struct counters heap_of(const struct making *making, const struct process
 	const struct probe *probe = watch__probe(making->collector->watch);
 	const struct probe_options *o = probe__options(probe);
 
-	if (making->collector->older_ns || o->min_size || o->max_size != UINT64_MAX ||
-	    probe__losses(probe).sites)
+	if (making->collector->older_ns || o->min_size || o->max_size != UINT64_MAX)
 		return counters_of(&book->heap);
 	return counters_of(&entry->heap);
 }
@@ -304,9 +303,18 @@ static int see_site(struct making *making, uint32_t book, uint64_t stack, enum f
 	return 0;
 }
 
-static int on_site(void *context, const struct site_key *key, const struct account *account)
+static int on_site(void *context, uint32_t site, const struct site_record *record)
 {
-	return see_site(context, key->book, key->stack, FAMILY_HEAP, account);
+	(void)site;
+	return see_site(context, record->book, record->stack, FAMILY_HEAP, &record->account);
+}
+
+/* What has no stack, or came when the tables were full. */
+static int see_unknown(struct making *making, const struct watched *watched)
+{
+	const struct book *book = probe__book(watch__probe(making->collector->watch), watched->book);
+
+	return see_site(making, watched->book, 0, FAMILY_HEAP, &book->unknown);
 }
 
 static int see_map_sites(struct making *making, const struct watched *watched)
@@ -340,10 +348,12 @@ static int age_site(struct making *making, uint32_t book, uint64_t stack, uint64
 static int on_block(void *context, const struct block_key *key, const struct block *block)
 {
 	struct making *making = context;
+	const struct site_record *site;
 
 	if (!block->weight || block->birth + making->collector->older_ns > making->now)
 		return 0;
-	return age_site(making, key->book, block->stack, block->size, 1);
+	site = probe__site(watch__probe(making->collector->watch), block->site);
+	return age_site(making, key->book, site ? site->stack : 0, block->size, 1);
 }
 
 struct aging_pieces {
@@ -412,7 +422,7 @@ static int see(struct making *making)
 		return error ?: see_aged_sites(making);
 	error = error ?: probe__each_site(watch__probe(watch), on_site, making);
 	for (struct watched *w = watch__first(watch); w && !error; w = w->hh.next)
-		error = see_map_sites(making, w);
+		error = see_unknown(making, w) ?: see_map_sites(making, w);
 	return error;
 }
 

@@ -15,6 +15,7 @@ enum { STATUS_GREW = 3 };
 struct loading {
 	const char *path;
 	struct profile profile;
+	char why[PPROF_WHY];
 	int error;
 };
 
@@ -22,7 +23,7 @@ static void *load(void *context)
 {
 	struct loading *loading = context;
 
-	loading->error = load__profile(loading->path, &loading->profile);
+	loading->error = load__profile(loading->path, &loading->profile, loading->why);
 	return NULL;
 }
 
@@ -37,7 +38,13 @@ static int load_both(struct loading loading[2])
 		pthread_join(thread, NULL);
 	else
 		load(&loading[0]);
-	return loading[0].error ? loading[0].error : loading[1].error;
+	for (int i = 0; i < 2; i++) {
+		if (!loading[i].error)
+			continue;
+		log__error("%s: %s", loading[i].path, loading[i].why);
+		return loading[i].error;
+	}
+	return 0;
 }
 
 static int check(const struct loading loading[2], const struct options *options)

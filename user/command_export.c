@@ -59,11 +59,14 @@ static int export(const struct options *options, const struct profile *profile)
 
 int command_export(const struct options *options)
 {
+	char why[PPROF_WHY];
 	struct profile profile;
 	int status = 1;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (!load__profile(options->files[0], &profile))
+	if (load__profile(options->files[0], &profile, why))
+		log__error("%s: %s", options->files[0], why);
+	else
 		status = export(options, &profile);
 	profile__free(&profile);
 	return status;

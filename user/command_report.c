@@ -28,12 +28,15 @@ static int check(const struct profile *profile, const struct options *options)
 
 int command_report(const struct options *options)
 {
+	char why[PPROF_WHY];
 	struct profile profile;
-	int error = load__profile(options->files[0], &profile);
+	int error = load__profile(options->files[0], &profile, why);
 	int status = 1;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (!error && !check(&profile, options))
+	if (error)
+		log__error("%s: %s", options->files[0], why);
+	else if (!check(&profile, options))
 		status = show__status(show__snapshot(options, profile.snapshot));
 	profile__free(&profile);
 	return status;

@@ -3,11 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "log.h"
 
 /* As much as a profile may have when it is not packed (pprof_read.c): more is none of ours. */
 enum { MAX_FILE = 512 * 1024 * 1024, FIRST_ROOM = 1 << 16 };
@@ -64,19 +63,17 @@ static int read_file(const char *path, struct bytes *bytes)
 	return error;
 }
 
-int load__profile(const char *path, struct profile *profile)
+int load__profile(const char *path, struct profile *profile, char why[PPROF_WHY])
 {
 	struct bytes bytes = { 0 };
-	char why[PPROF_WHY] = "";
 	int error = read_file(path, &bytes);
 
 	*profile = (struct profile){ 0 };
-	if (error)
-		log__error("%s: %s", path, error == -EFBIG ? "is too large" : strerror(-error));
-	else
+	*why = '\0';
+	if (!error)
 		error = pprof__read(bytes.data, bytes.size, profile, why);
-	if (error && profile->snapshot)
-		log__error("%s: %s", path, *why ? why : strerror(-error));
+	if (error && !*why)
+		snprintf(why, PPROF_WHY, "%s", error == -EFBIG ? "is too large" : strerror(-error));
 	free(bytes.data);
 	return error;
 }

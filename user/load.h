@@ -4,7 +4,7 @@
 /* Profiles from files that the user named. */
 #include "pprof.h"
 
-/* 0; or -errno, after saying what is wrong. profile__free in any case. */
-int load__profile(const char *path, struct profile *profile);
+/* 0; or -errno, and in `why` what is wrong, to stand after "FILE: ". profile__free in any case. */
+int load__profile(const char *path, struct profile *profile, char why[PPROF_WHY]);
 
 #endif

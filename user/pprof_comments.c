@@ -16,7 +16,7 @@ struct reading {
 
 static int refuse(struct reading *reading, const char *what)
 {
-	snprintf(reading->why, PPROF_WHY, "damaged: %s", what);
+	snprintf(reading->why, PPROF_WHY, "is damaged: %s", what);
 	return -EBADMSG;
 }
 

@@ -68,7 +68,7 @@ static struct numbering *number_ids(struct pprof_frames *frames, const char *wha
 		if (number < 0)
 			*error = -ENOMEM;
 		else if (!id || (size_t)number != i)
-			*error = refuse(frames, "damaged: %s %zu has no id of its own", what, i);
+			*error = refuse(frames, "is damaged: %s %zu has no id of its own", what, i);
 	}
 	return ids;
 }
@@ -94,7 +94,7 @@ static const char *string(struct pprof_frames *frames, int64_t index, int *error
 	const char *text = NULL;
 
 	if (index < 0 || (uint64_t)index >= frames->profile->n_string_table) {
-		*error = refuse(frames, "damaged: string %" PRId64 " is missing", index);
+		*error = refuse(frames, "is damaged: string %" PRId64 " is missing", index);
 		return NULL;
 	}
 	if (!*frames->profile->string_table[index])
@@ -118,7 +118,7 @@ static int place_frame(struct pprof_frames *frames, const Pprof__Location *locat
 		return 0;
 	index = numbering__find(frames->mappings, &location->mapping_id);
 	if (index < 0)
-		return refuse(frames, "damaged: mapping %" PRIu64 " is missing",
+		return refuse(frames, "is damaged: mapping %" PRIu64 " is missing",
 			      location->mapping_id);
 	mapping = frames->profile->mapping[index];
 	frame->build_id = string(frames, mapping->build_id, &error);
@@ -159,7 +159,7 @@ static int name_frame(struct pprof_frames *frames, const Pprof__Line *line, stru
 		return 0;
 	index = numbering__find(frames->functions, &line->function_id);
 	if (index < 0)
-		return refuse(frames, "damaged: function %" PRIu64 " is missing",
+		return refuse(frames, "is damaged: function %" PRIu64 " is missing",
 			      line->function_id);
 	function = frames->profile->function[index];
 	frame->function = string(frames, function->name, &error);
@@ -279,7 +279,6 @@ void pprof_frames__free(struct pprof_frames *frames)
 	arena__free(frames->arena);
 	free(frames->items);
 	free(frames->all);
-	free(frames->stack);
 	free(frames);
 }
 
@@ -294,45 +293,45 @@ static const struct location *find_location(const struct pprof_frames *frames, u
 	return index < 0 ? NULL : &frames->items[index];
 }
 
-static int append(struct pprof_frames *frames, size_t *depth, const struct location *location)
+/* How many frames the sample's locations have in all, if there is room for them. */
+static int measure(struct pprof_frames *frames, const Pprof__Sample *sample, uint32_t *depth)
 {
-	if (frames->total + *depth + location->count > MAX_FRAMES)
-		return refuse(frames, "has more than %d frames in its stacks", MAX_FRAMES);
-	if (*depth + location->count > frames->stack_room) {
-		size_t room = (*depth + location->count) * 2;
-		struct frame *stack = reallocarray(frames->stack, room, sizeof(*stack));
+	size_t count = 0;
 
-		if (!stack)
-			return -ENOMEM;
-		frames->stack = stack;
-		frames->stack_room = room;
+	for (size_t i = 0; i < sample->n_location_id; i++) {
+		const struct location *location = find_location(frames, sample->location_id[i]);
+
+		if (!location)
+			return refuse(frames, "is damaged: location %" PRIu64 " is missing",
+				      sample->location_id[i]);
+		count += location->count;
+		if (frames->total + count > MAX_FRAMES)
+			return refuse(frames, "has more than %d frames in its stacks", MAX_FRAMES);
 	}
-	memcpy(frames->stack + *depth, location->frames, location->count * sizeof(struct frame));
-	*depth += location->count;
+	frames->total += count;
+	*depth = (uint32_t)count;
 	return 0;
 }
 
 static int add_stack(struct pprof_frames *frames, const Pprof__Sample *sample, enum stack_end end)
 {
 	struct stack stack = { .end = end, .id = end };
-	size_t depth = 0;
-	int error = 0;
+	int error = measure(frames, sample, &stack.depth);
+	struct frame *next;
 
-	for (size_t i = 0; i < sample->n_location_id && !error; i++) {
-		const struct location *location = find_location(frames, sample->location_id[i]);
-
-		if (!location)
-			return refuse(frames, "damaged: location %" PRIu64 " is missing",
-				      sample->location_id[i]);
-		error = append(frames, &depth, location);
-		stack.id = mix(stack.id, location->hash);
-	}
 	if (error)
 		return error;
-	frames->total += depth;
-	stack.frames = frames->stack;
-	stack.depth = (uint32_t)depth;
-	return snapshot__add_stack(frames->snapshot, &stack);
+	stack.frames = next = snapshot__frames(frames->snapshot, stack.depth);
+	if (!next)
+		return -ENOMEM;
+	for (size_t i = 0; i < sample->n_location_id; i++) {
+		const struct location *location = find_location(frames, sample->location_id[i]);
+
+		memcpy(next, location->frames, location->count * sizeof(*next));
+		next += location->count;
+		stack.id = mix(stack.id, location->hash);
+	}
+	return snapshot__adopt_stack(frames->snapshot, &stack);
 }
 
 int pprof_frames__add(struct pprof_frames *frames, const Pprof__Sample *sample, enum stack_end end)

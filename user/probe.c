@@ -29,7 +29,7 @@ struct probe {
 	struct heap_bpf *skeleton;
 	struct probe_options options;
 	struct ring_buffer *ring;
-	struct area books, mappings, rows, losses;
+	struct area books, sites, mappings, rows, losses;
 	probe_event event_call; /* while events are being read */
 	void *event_context;
 };
@@ -102,7 +102,8 @@ static int size_maps(struct probe *probe)
 		uint32_t entries;
 	} sizes[] = {
 		{ s->maps.blocks, o->max_blocks }, { s->maps.stacks, o->max_stacks },
-		{ s->maps.sites, o->max_sites }, { s->maps.books, o->max_books + 1 },
+		{ s->maps.sites, o->max_sites }, { s->maps.site_ids, o->max_sites },
+		{ s->maps.free_sites, o->max_sites }, { s->maps.books, o->max_books + 1 },
 		{ s->maps.free_books, o->max_books + 1 }, { s->maps.tgids, o->max_books + 1 },
 		{ s->maps.rows, o->max_rows }, { s->maps.mappings, o->max_mappings },
 		{ s->maps.memos, o->memos },
@@ -180,6 +181,7 @@ static int map_areas(struct probe *probe)
 	const struct heap_bpf *s = probe->skeleton;
 	int error = map_area(&probe->books, s->maps.books);
 
+	error = error ?: map_area(&probe->sites, s->maps.sites);
 	error = error ?: map_area(&probe->losses, s->maps.losses);
 	error = error ?: map_area(&probe->mappings, s->maps.mappings);
 	return error ?: map_area(&probe->rows, s->maps.rows);
@@ -216,6 +218,7 @@ static int load(struct probe *probe)
 	s->rodata->only_targets = o->only_targets;
 	s->rodata->min_size = o->min_size;
 	s->rodata->max_size = o->max_size;
+	s->rodata->max_sites = o->max_sites;
 	s->rodata->memo_mask = o->memos - 1;
 	choose_programs(probe);
 	error = size_maps(probe);
@@ -261,6 +264,7 @@ void probe__free(struct probe *probe)
 		return;
 	ring_buffer__free(probe->ring);
 	unmap_area(&probe->books);
+	unmap_area(&probe->sites);
 	unmap_area(&probe->losses);
 	unmap_area(&probe->mappings);
 	unmap_area(&probe->rows);
@@ -317,7 +321,7 @@ struct probe_cost probe__cost(const struct probe *probe)
 	struct probe_cost cost = {
 		.per_block = element_cost(s->maps.blocks),
 		.per_stack = element_cost(s->maps.stacks),
-		.per_site = element_cost(s->maps.sites),
+		.per_site = element_cost(s->maps.site_ids),
 	};
 	struct bpf_map *map;
 
@@ -342,13 +346,10 @@ int probe__add_target(struct probe *probe, pid_t pid)
 	return bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.targets), &key, &one, 0);
 }
 
-static const struct account nothing;
-
 int probe__open_book(struct probe *probe, pid_t pid)
 {
 	const struct heap_bpf *s = probe->skeleton;
-	uint32_t id, tgid = pid;
-	struct site_key last_resort = { 0 };
+	uint32_t id, tgid = pid, generation;
 	struct book *book;
 	int error;
 
@@ -356,12 +357,12 @@ int probe__open_book(struct probe *probe, pid_t pid)
 	if (error)
 		return error;
 	book = probe__book(probe, id);
+	generation = book->generation + 1;
 	memset(book, 0, sizeof(*book));
+	book->generation = generation;
 	book->tgid = tgid;
 	book->state = BOOK_OPEN;
-	last_resort.book = id;
-	error = bpf_map_update_elem(bpf_map__fd(s->maps.sites), &last_resort, &nothing, BPF_ANY);
-	error = error ?: bpf_map_update_elem(bpf_map__fd(s->maps.tgids), &tgid, &id, BPF_NOEXIST);
+	error = bpf_map_update_elem(bpf_map__fd(s->maps.tgids), &tgid, &id, BPF_NOEXIST);
 	if (error)
 		probe__release_book(probe, id);
 	return error ?: (int)id;
@@ -391,12 +392,10 @@ int probe__set_python(struct probe *probe, uint32_t id, const struct python_reco
 
 int probe__release_book(struct probe *probe, uint32_t id)
 {
-	struct site_key last_resort = { .book = id };
 	struct book *book = probe__book(probe, id);
 
 	if (!book)
 		return -EINVAL;
-	probe__delete_site(probe, &last_resort);
 	if (book->python)
 		bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.pythons), &id);
 	book->state = BOOK_FREE;
@@ -454,23 +453,25 @@ out:
 	return error == -ENOENT ? 0 : error;
 }
 
-struct site_reader {
-	probe_site call;
-	void *context;
-};
-
-static int on_site(void *context, const void *key, const void *value)
+const struct site_record *probe__site(const struct probe *probe, uint32_t site)
 {
-	struct site_reader *reader = context;
-
-	return reader->call(reader->context, key, value);
+	if (!site || site >= probe->options.max_sites)
+		return NULL;
+	return (const struct site_record *)probe->sites.base + site;
 }
 
 int probe__each_site(struct probe *probe, probe_site call, void *context)
 {
-	struct site_reader reader = { call, context };
+	uint32_t last = __atomic_load_n(&probe->skeleton->bss->last_site, __ATOMIC_SEQ_CST);
+	int stop = 0;
 
-	return each(probe->skeleton->maps.sites, on_site, &reader);
+	for (uint32_t site = 1; site <= last && site < probe->options.max_sites && !stop; site++) {
+		struct site_record record = *probe__site(probe, site);
+
+		if (record.book)
+			stop = call(context, site, &record);
+	}
+	return stop;
 }
 
 struct block_reader {
@@ -492,9 +493,19 @@ int probe__each_block(struct probe *probe, probe_block call, void *context)
 	return each(probe->skeleton->maps.blocks, on_block, &reader);
 }
 
-int probe__delete_site(struct probe *probe, const struct site_key *key)
+int probe__release_site(struct probe *probe, uint32_t site)
 {
-	return bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.sites), key);
+	const struct heap_bpf *s = probe->skeleton;
+	struct site_record *record = (struct site_record *)probe__site(probe, site);
+	struct site_key key = { 0 };
+
+	if (!record || !record->book)
+		return -EINVAL;
+	key.stack = record->stack;
+	key.book = record->book;
+	record->book = 0;
+	bpf_map_delete_elem(bpf_map__fd(s->maps.site_ids), &key);
+	return bpf_map_update_elem(bpf_map__fd(s->maps.free_sites), NULL, &site, 0);
 }
 
 int probe__delete_block(struct probe *probe, const struct block_key *key)

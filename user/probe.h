@@ -58,12 +58,13 @@ int probe__release_book(struct probe *probe, uint32_t id);
 struct loss_record probe__losses(const struct probe *probe);
 
 /* Each returns non-zero to stop, which is then returned. */
-typedef int (*probe_site)(void *context, const struct site_key *key, const struct account *account);
+typedef int (*probe_site)(void *context, uint32_t site, const struct site_record *record);
 typedef int (*probe_block)(void *context, const struct block_key *key, const struct block *block);
 typedef int (*probe_event)(void *context, const struct event *event);
-int probe__each_site(struct probe *probe, probe_site call, void *context);
+int probe__each_site(struct probe *probe, probe_site call, void *context); /* those in use */
 int probe__each_block(struct probe *probe, probe_block call, void *context);
-int probe__delete_site(struct probe *probe, const struct site_key *key);
+const struct site_record *probe__site(const struct probe *probe, uint32_t site); /* NULL: no such */
+int probe__release_site(struct probe *probe, uint32_t site); /* nothing may refer to it any more */
 int probe__delete_block(struct probe *probe, const struct block_key *key);
 int probe__stack(const struct probe *probe, uint64_t id, struct stack_record *stack);
 /* The ids of all stacks; the caller frees. */

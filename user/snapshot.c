@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena.h"
+
 /* uthash would otherwise exit() when there is no memory; it leaves hh.tbl NULL instead. */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
@@ -26,6 +28,7 @@ struct recent {
 
 struct snapshot {
 	struct snapshot_header header;
+	struct arena *frames; /* of all stacks */
 	struct string *strings;
 	struct recent recent[RECENT];
 	struct process *processes;
@@ -39,7 +42,15 @@ struct snapshot {
 
 struct snapshot *snapshot__new(void)
 {
-	return calloc(1, sizeof(struct snapshot));
+	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+
+	if (!snapshot)
+		return NULL;
+	snapshot->frames = arena__new(SIZE_MAX);
+	if (snapshot->frames)
+		return snapshot;
+	free(snapshot);
+	return NULL;
 }
 
 void snapshot__free(struct snapshot *snapshot)
@@ -52,8 +63,7 @@ void snapshot__free(struct snapshot *snapshot)
 		HASH_DEL(snapshot->strings, string);
 		free(string);
 	}
-	for (size_t i = 0; i < snapshot->stack_count; i++)
-		free((void *)snapshot->stacks[i].frames);
+	arena__free(snapshot->frames);
 	free(snapshot->processes);
 	free(snapshot->stacks);
 	free(snapshot->sites);
@@ -173,58 +183,53 @@ static int intern_frame(struct snapshot *snapshot, struct frame *frame, const st
 	return 0;
 }
 
-static int copy_frames(struct snapshot *snapshot, const struct stack *stack, struct frame **copy)
+struct frame *snapshot__frames(struct snapshot *snapshot, uint32_t depth)
 {
-	const struct frame none = { 0 };
-	struct frame *frames;
+	return arena__alloc(snapshot->frames, depth * sizeof(struct frame));
+}
 
-	*copy = NULL;
-	if (stack->depth == 0)
-		return 0;
-	frames = reallocarray(NULL, stack->depth, sizeof(*frames));
-	if (!frames)
+int snapshot__adopt_stack(struct snapshot *snapshot, const struct stack *stack)
+{
+	if (make_room(&snapshot->stacks, &snapshot->stack_size, snapshot->stack_count,
+		      sizeof(*stack)))
 		return -ENOMEM;
-	for (uint32_t i = 0; i < stack->depth; i++) {
+	snapshot->stacks[snapshot->stack_count] = *stack;
+	return (int)snapshot->stack_count++;
+}
+
+/* The frames in the snapshot's own memory, their strings interned; NULL: no memory. */
+static const struct frame *copy_frames(struct snapshot *snapshot, const struct stack *stack)
+{
+	struct frame *frames = snapshot__frames(snapshot, stack->depth);
+	const struct frame none = { 0 };
+
+	for (uint32_t i = 0; frames && i < stack->depth; i++) {
 		frames[i] = stack->frames[i];
 		if (intern_frame(snapshot, &frames[i], i ? &stack->frames[i - 1] : &none,
-				 i ? &frames[i - 1] : &none)) {
-			free(frames);
-			return -ENOMEM;
-		}
+				 i ? &frames[i - 1] : &none))
+			return NULL;
 	}
-	*copy = frames;
-	return 0;
+	return frames;
 }
 
 int snapshot__add_stack(struct snapshot *snapshot, const struct stack *stack)
 {
-	struct frame *frames;
-	struct stack *added;
+	struct stack copy = *stack;
 
-	if (make_room(&snapshot->stacks, &snapshot->stack_size, snapshot->stack_count,
-		      sizeof(*stack)))
-		return -ENOMEM;
-	if (copy_frames(snapshot, stack, &frames))
-		return -ENOMEM;
-	added = &snapshot->stacks[snapshot->stack_count];
-	*added = *stack;
-	added->frames = frames;
-	return (int)snapshot->stack_count++;
+	copy.frames = copy_frames(snapshot, stack);
+	return copy.frames ? snapshot__adopt_stack(snapshot, &copy) : -ENOMEM;
 }
 
 int snapshot__name_stack(struct snapshot *snapshot, size_t index, const struct stack *stack)
 {
-	struct stack *named = &snapshot->stacks[index];
-	uint64_t id = named->id;
-	struct frame *frames;
+	struct stack named = *stack;
 
-	if (copy_frames(snapshot, stack, &frames))
+	named.frames = copy_frames(snapshot, stack);
+	if (!named.frames)
 		return -ENOMEM;
-	free((void *)named->frames);
-	*named = *stack;
-	named->frames = frames;
-	named->id = id;
-	named->unnamed = false;
+	named.id = snapshot->stacks[index].id;
+	named.unnamed = false;
+	snapshot->stacks[index] = named;
 	return 0;
 }
 

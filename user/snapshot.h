@@ -108,6 +108,12 @@ int snapshot__add_process(struct snapshot *snapshot, const struct process *proce
 int snapshot__add_stack(struct snapshot *snapshot, const struct stack *stack);
 /* Gives a stack that was added without names its frames. 0 or -ENOMEM. */
 int snapshot__name_stack(struct snapshot *snapshot, size_t index, const struct stack *stack);
+/*
+ * The same without a copy: room for a stack's frames, and then the stack, whose frames are there
+ * and whose strings are interned. NULL: no memory.
+ */
+struct frame *snapshot__frames(struct snapshot *snapshot, uint32_t depth);
+int snapshot__adopt_stack(struct snapshot *snapshot, const struct stack *stack);
 int snapshot__add_site(struct snapshot *snapshot, const struct site *site);
 
 /* What is not of one process. time_ns: CLOCK_REALTIME; elapsed_s: since the probes were live. */

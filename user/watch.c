@@ -123,12 +123,21 @@ static struct watched *add_watched(struct watch *watch, uint32_t book, pid_t pid
 	return watched;
 }
 
+static struct watched *find_pid(const struct watch *watch, pid_t pid)
+{
+	for (struct watched *watched = watch->watched; watched; watched = watched->hh.next)
+		if (watched->pid == pid)
+			return watched;
+	return NULL;
+}
+
 void watch__drop(struct watch *watch, struct watched *watched)
 {
 	tables__forget(watch->tables, watched->book);
 	probe__release_book(watch->probe, watched->book);
-	pythons__forget(watch->pythons, watched->pid);
 	HASH_DEL(watch->watched, watched);
+	if (!find_pid(watch, watched->pid)) /* an exec, or a new process, has the pid on */
+		pythons__forget(watch->pythons, watched->pid);
 	watched__free(watched);
 }
 

@@ -22,13 +22,12 @@ static int sweep_block(void *context, const struct block_key *key, const struct 
 	return 0;
 }
 
-static int sweep_site(void *context, const struct site_key *key, const struct account *account)
+static int sweep_site(void *context, uint32_t site, const struct site_record *record)
 {
 	struct watch *watch = context;
 
-	(void)account;
-	if (is_gone(watch, key->book))
-		probe__delete_site(watch->probe, key);
+	if (is_gone(watch, record->book))
+		probe__release_site(watch->probe, site);
 	return 0;
 }
 
@@ -80,10 +79,10 @@ static void clear_stacks(struct spare_stack **set)
 	}
 }
 
-static int note_site(void *context, const struct site_key *key, const struct account *account)
+static int note_site(void *context, uint32_t site, const struct site_record *record)
 {
-	(void)account;
-	return note_stack(context, key->stack);
+	(void)site;
+	return note_stack(context, record->stack);
 }
 
 static int note_used(struct watch *watch, struct spare_stack **used)

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Snapshots go to files and come back; files of others are read, and hostile ones do no harm.
+load helper
+
+recorded() { # [OPTION…]: a file of shapes is at $T/heap.pb.gz, made by Ctrl-C
+	workload shapes
+	observe record -o "$T/heap.pb.gz" -p "$WORK" "$@" 0.3
+	work
+	kill -INT "$WATCH"
+	ended 0
+}
+
+reported() { # [OPTION…]: the file is the last snapshot
+	SNAPSHOT=$T/snapshot
+	"$MEMWATCH" report "${FILE:-$T/heap.pb.gz}" --json --top 0 "$@" >"$SNAPSHOT"
+	consistent "$SNAPSHOT"
+}
+
+refused() { # STATUS TEXT COMMAND…: one line that has the text
+	local status=0 wanted=$1 text=$2
+	shift 2
+	"$MEMWATCH" "$@" >"$T/out" 2>"$T/refused" || status=$?
+	equal "$wanted" "$status" "status of $*"
+	equal 1 "$(wc -l <"$T/refused")" "lines of complaint about $*"
+	grep -qF -- "$text" "$T/refused" || { cat "$T/refused" >&2; return 1; }
+	[[ ! -s $T/out ]]
+}
+
+@test "a recorded file has the truth, and nothing lies beside it" {
+	recorded
+	reported
+	same_sites
+	same_totals
+	equal 600 "$(stat -c %a "$T/heap.pb.gz")" "mode"
+	equal 1 "$(find "$T" -name '*heap*' -o -name '.memwatch*' | wc -l)" "files"
+	finish
+}
+
+@test "record ends with its target, and has what it held" {
+	workload shapes
+	observe record -o "$T/heap.pb.gz" -p "$WORK" 0.3
+	work
+	finish
+	ended 0
+	reported
+	same_totals
+	snapshot_says '.processes[0].exited'
+}
+
+@test "SIGUSR1 writes one file more, --for ends, --every makes a series" {
+	workload shapes
+	observe record -o "$T/heap.pb.gz" -p "$WORK" 0.3
+	kill -USR1 "$WATCH"
+	wait_for "a numbered file" test -s "$T/heap-0001.pb.gz"
+	kill -INT "$WATCH"
+	ended 0
+	[[ -s $T/heap.pb.gz ]]
+	"$MEMWATCH" record -q -o "$T/series.pb.gz" -p "$WORK" --every 0.3 --for 1 --max-blocks 10000
+	[[ -s $T/series-0001.pb.gz && -s $T/series-0003.pb.gz && ! -e $T/series.pb.gz ]]
+	work
+	finish
+}
+
+@test "what was there stays when the file cannot be written" {
+	mkdir "$T/disk"
+	mount -t tmpfs -o size=8k tmpfs "$T/disk" || skip "no mount here"
+	echo old >"$T/disk/heap.pb.gz"
+	head -c 100000 /dev/zero >"$T/disk/fill" 2>/dev/null || true
+	workload shapes
+	observe record -o "$T/disk/heap.pb.gz" -p "$WORK" 0.3
+	work
+	kill -INT "$WATCH"
+	ended 1
+	grep -q 'No space left' "$T/err"
+	equal old "$(cat "$T/disk/heap.pb.gz")" "the old file"
+	equal 2 "$(find "$T/disk" -type f | wc -l)" "files"
+	umount "$T/disk"
+	finish
+}
+
+@test "every view of a file says the same twice" {
+	local by
+	recorded
+	for by in stack function line file module process; do
+		"$MEMWATCH" report "$T/heap.pb.gz" --by $by >"$T/one"
+		"$MEMWATCH" report "$T/heap.pb.gz" --by $by >"$T/two"
+		cmp "$T/one" "$T/two"
+	done
+	finish
+}
+
+@test "go tool pprof reads our files, and sees the same bytes" {
+	command -v go >/dev/null || skip "no go"
+	recorded
+	reported
+	HOME=$T go tool pprof -top -unit b "$T/heap.pb.gz" >"$T/top" 2>/dev/null
+	grep -q "of $(jq .totals.live_bytes "$SNAPSHOT")B total" "$T/top"
+	HOME=$T go tool pprof -tags "$T/heap.pb.gz" 2>/dev/null | grep -q "$WORK"
+	HOME=$T go tool pprof -top -diff_base "$T/heap.pb.gz" "$T/heap.pb.gz" >/dev/null 2>&1
+	finish
+}
+
+@test "the Go runtime's heap profiles are read, packed or not" {
+	command -v go >/dev/null || skip "no go"
+	HOME=$T GO111MODULE=off go run "$ROOT/tests/fixtures/heap.go" "$T/go.pb.gz"
+	FILE=$T/go.pb.gz reported
+	snapshot_says '.sites | map(select(any(.stack[]; .function == "main.keeps")) | .live_bytes) | add >= 8388608'
+	snapshot_says '.processes | length == 1 and (.[0] | has("peak_bytes") | not)'
+	zcat "$T/go.pb.gz" >"$T/go.pb"
+	cmp <("$MEMWATCH" report "$T/go.pb.gz" --json) <("$MEMWATCH" report "$T/go.pb" --json)
+	refused 1 "holds no peaks" report "$T/go.pb" --sort peak
+}
+
+@test "diff: what grew, its exit status, tracemalloc's words" {
+	workload shapes
+	observe record -o "$T/heap.pb.gz" -p "$WORK" 0.3
+	kill -USR1 "$WATCH"
+	wait_for "a numbered file" test -s "$T/heap-0001.pb.gz"
+	work
+	kill -INT "$WATCH"
+	ended 0
+	"$MEMWATCH" diff "$T/heap-0001.pb.gz" "$T/heap.pb.gz" --json --top 0 >"$T/diff"
+	jq -e '.totals.live_bytes_change == 422000 and .new.rows == 3 and .grew.rows == 0
+		and (.changes | map(.live_bytes_change) | add) == 422000' "$T/diff"
+	"$MEMWATCH" diff "$T/heap-0001.pb.gz" "$T/heap.pb.gz" --by line --top 1 |
+		grep -qE 'shapes.c:[0-9]+: size=391 KiB \(\+391 KiB\), count=2 \(\+2\), average=195 KiB$'
+	"$MEMWATCH" diff "$T/heap-0001.pb.gz" "$T/heap.pb.gz" --fail-on-growth 1M >/dev/null
+	local status=0
+	"$MEMWATCH" diff "$T/heap-0001.pb.gz" "$T/heap.pb.gz" --fail-on-growth 100K >/dev/null || status=$?
+	equal 3 "$status" "status"
+	finish
+}
+
+@test "export: folded, csv and speedscope add up to the total" {
+	recorded
+	reported
+	local total
+	total=$(jq .totals.live_bytes "$SNAPSHOT")
+	equal "$total" "$("$MEMWATCH" export "$T/heap.pb.gz" --format folded | awk '{ s += $NF } END { print s }')" folded
+	equal "$total" "$("$MEMWATCH" export "$T/heap.pb.gz" --format speedscope |
+		jq '.profiles[] | select(.name == "live bytes") | (.weights | add)')" speedscope
+	equal "$total" "$("$MEMWATCH" export "$T/heap.pb.gz" --format csv |
+		python3 -c 'import csv, sys; print(sum(int(r["live_bytes"]) for r in csv.DictReader(sys.stdin)))')" csv
+	cmp "$SNAPSHOT" <("$MEMWATCH" export "$T/heap.pb.gz" --format json)
+	finish
+}
+
+@test "files that are none: one line, status 1" {
+	recorded
+	finish
+	head -c 300 "$T/heap.pb.gz" >"$T/short"
+	refused 1 "is cut off" report "$T/short"
+	printf 'hello' >"$T/text"
+	refused 1 "is no pprof profile" report "$T/text"
+	: >"$T/empty"
+	refused 1 "is empty" export "$T/empty" --format csv
+	refused 1 "Is a directory" diff "$T" "$T/heap.pb.gz"
+	refused 1 "No such file" diff "$T/none" "$T/nothing"
+	head -c 700M /dev/zero | gzip -1 >"$T/bomb"
+	refused 1 "is too large" report "$T/bomb"
+	refused 1 "is too large" report /dev/zero
+}
+
+@test "options of another verb are usage errors" {
+	refused 2 "--for" report x --for 2s
+	refused 2 "--older" report x --older 2s
+	refused 2 "--fail-on-growth" report x --fail-on-growth 1K
+	refused 2 "--output" -o x
+	refused 2 "-o FILE" record
+	refused 2 "OLD NEW" diff x
+	refused 2 "--format" export x
+	refused 2 "--sort" diff x y --sort growth
+	refused 1 "no regular file" record -o /dev/null
+}
