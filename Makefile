@@ -28,6 +28,7 @@ endif
 USER_OBJECTS := $(patsubst %.c,$O/%.o,$(wildcard user/*.c)) $O/user/pprof.pb-c.o
 LIBRARY := $O/libmemwatch.a
 UNIT_TESTS := $(patsubst %.c,$O/%,$(wildcard tests/unit/test_*.c))
+BENCHES := $(patsubst %.c,$O/%,$(wildcard tests/bench/*.c))
 TESTS := $(UNIT_TESTS) $(wildcard tests/style/*.t tests/system/*.bats)
 DOCUMENTS := $(wildcard README.md LICENSE)
 MANUALS := $(wildcard docs/*.[1-8])
@@ -43,7 +44,7 @@ check: all $(UNIT_TESTS) workloads ## run every test; those that need root are s
 check-kernels: all workloads ## boot Debian's 6.1 and 6.12 kernels in QEMU and run the accounting tests
 	$Qtools/check-kernels $O
 
-bench: all workloads $O/tests/bench/bench_files ## measure the cost against the trap floor, bpftrace and heaptrack
+bench: all workloads $(BENCHES) ## measure the cost against the trap floor, bpftrace and heaptrack
 	$Qtools/bench $O
 	$Q$O/tests/bench/bench_files
 
@@ -108,6 +109,15 @@ $O/tests/bench/bench_files: $O/tests/bench/bench_files.o $(LIBRARY)
 $O/tests/unit/%: $O/tests/unit/%.o $(LIBRARY)
 	$(call say,LINK)
 	$Q$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+# What the bench measures, built as Debian builds; and the trap floor, which is of our own parts.
+$O/tests/bench/%: tests/bench/%.c
+	$(call say,CC)
+	$Q$(CC) -std=gnu11 $(WARN) -O2 -g -fomit-frame-pointer -fno-optimize-sibling-calls -D_GNU_SOURCE -o $@ $< -lpthread
+
+$O/tests/bench/floor: $O/tests/bench/floor.o $(LIBRARY)
+	$(call say,LINK)
+	$Q$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # Workloads are what the system tests watch: programs of their own, never sanitized.
 workloads:
