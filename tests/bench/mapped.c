@@ -10,7 +10,8 @@
 
 static int protection(const Elf64_Phdr *segment)
 {
-	return (segment->p_flags & PF_R ? PROT_READ : 0) | (segment->p_flags & PF_W ? PROT_WRITE : 0) |
+	return (segment->p_flags & PF_R ? PROT_READ : 0) |
+	       (segment->p_flags & PF_W ? PROT_WRITE : 0) |
 	       (segment->p_flags & PF_X ? PROT_EXEC : 0);
 }
 
@@ -25,13 +26,15 @@ static int map_segments(const char *path, int wanted)
 
 	if (fd < 0)
 		return 0;
-	if (read(fd, &head, sizeof(head)) == sizeof(head) && head.header.e_ident[EI_CLASS] == ELFCLASS64 &&
+	if (read(fd, &head, sizeof(head)) == sizeof(head) &&
+	    head.header.e_ident[EI_CLASS] == ELFCLASS64 &&
 	    head.header.e_phoff + head.header.e_phnum * sizeof(*segments) <= sizeof(head)) {
 		segments = (const void *)(head.bytes + head.header.e_phoff);
 		for (int i = 0; i < head.header.e_phnum && mapped < wanted; i++)
 			if (segments[i].p_type == PT_LOAD)
-				mapped += mmap(NULL, segments[i].p_filesz, protection(&segments[i]), MAP_PRIVATE,
-					       fd, segments[i].p_offset & ~4095L) != MAP_FAILED;
+				mapped += mmap(NULL, segments[i].p_filesz, protection(&segments[i]),
+					       MAP_PRIVATE, fd,
+					       segments[i].p_offset & ~4095L) != MAP_FAILED;
 	}
 	close(fd);
 	return mapped;

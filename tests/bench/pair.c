@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * pair DEPTH THREADS: for each number on its input, each thread does so many pairs of malloc(40) and
- * free, DEPTH calls of its own deep. Prints the nanoseconds that one pair took.
+ * pair DEPTH THREADS: for each number on its input, each thread does so many pairs of malloc(40)
+ * and free, DEPTH calls of its own deep. Prints the nanoseconds that one pair took.
  */
 #include <pthread.h>
 #include <stdio.h>
