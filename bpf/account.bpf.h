@@ -116,7 +116,8 @@ static inline void block__settle(struct book *book, const struct block *block)
 		account__subtract(site__account(block->site, book), block->size);
 }
 
-/* The block at `address` is gone, though its free was never seen: the address was handed out again. */
+/* The block at `address` is gone, though its free was never seen: the address was handed out again.
+ */
 static __noinline bool block__forget(u32 id, struct book *book, u64 address)
 {
 	struct block block;

@@ -2,11 +2,12 @@
 #ifndef MEMWATCH_COMPAT_BPF_H
 #define MEMWATCH_COMPAT_BPF_H
 /*
- * Where kernels differ. Nothing here asks for a version: a member or a helper is there or it is not.
+ * Where kernels differ. Nothing here asks for a version: a member or a helper is there or it is
+ * not.
  *
  *   bpf_get_func_ip in uprobe_multi and session programs: 686328d80c43 ("bpf: Add bpf_get_func_ip
- *   helper support for uprobe link", 6.6). Session programs (6.13) always have it, and it spares the kfunc
- *   bpf_session_is_return, which took an argument in 7.0.
+ *   helper support for uprobe link", 6.6). Session programs (6.13) always have it, and it spares
+ * the kfunc bpf_session_is_return, which took an argument in 7.0.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -30,7 +31,8 @@ static __noinline u64 trampoline__original(u64 slot)
 	struct return_instance *instance = BPF_CORE_READ(task, utask, return_instances);
 	u64 found = 0;
 
-	/* One slot can be armed by several probes, innermost first: the last holds the real address. */
+	/* One slot can be armed by several probes, innermost first: the last holds the real
+	 * address. */
 	for (int i = 0; i < 64 && instance; i++) { /* MAX_URETPROBE_DEPTH */
 		if (BPF_CORE_READ(instance, stack) == slot)
 			found = BPF_CORE_READ(instance, orig_ret_vaddr);

@@ -2,15 +2,17 @@
 /*
  * Probe entry points of the allocator family. Each names what arrived and hands it to the books.
  *
- * Only the outermost call of a thread counts (calloc calls malloc, malloc calls mmap). What that call is
- * waits in the thread's own storage until its return address's slot is popped.
+ * Only the outermost call of a thread counts (calloc calls malloc, malloc calls mmap). What that
+ * call is waits in the thread's own storage until its return address's slot is popped.
  */
 #include "stack.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 enum {
-	NEST_BYTES = 256 << 10, /* an allocator's own calls stay this near; further away is another stack */
+	NEST_BYTES =
+		256
+		<< 10, /* an allocator's own calls stay this near; further away is another stack */
 };
 
 struct thread {
@@ -74,21 +76,21 @@ static __noinline u64 register__read(struct pt_regs *regs, u32 number)
 	u64 value;
 
 	switch (number) {
-	READ_REGISTER(0, ax);
-	READ_REGISTER(1, cx);
-	READ_REGISTER(2, dx);
-	READ_REGISTER(3, bx);
-	READ_REGISTER(5, bp);
-	READ_REGISTER(6, si);
-	READ_REGISTER(7, di);
-	READ_REGISTER(8, r8);
-	READ_REGISTER(9, r9);
-	READ_REGISTER(10, r10);
-	READ_REGISTER(11, r11);
-	READ_REGISTER(12, r12);
-	READ_REGISTER(13, r13);
-	READ_REGISTER(14, r14);
-	READ_REGISTER(15, r15);
+		READ_REGISTER(0, ax);
+		READ_REGISTER(1, cx);
+		READ_REGISTER(2, dx);
+		READ_REGISTER(3, bx);
+		READ_REGISTER(5, bp);
+		READ_REGISTER(6, si);
+		READ_REGISTER(7, di);
+		READ_REGISTER(8, r8);
+		READ_REGISTER(9, r9);
+		READ_REGISTER(10, r10);
+		READ_REGISTER(11, r11);
+		READ_REGISTER(12, r12);
+		READ_REGISTER(13, r13);
+		READ_REGISTER(14, r14);
+		READ_REGISTER(15, r15);
 	}
 	return 0;
 }
@@ -100,10 +102,10 @@ static inline u64 argument(struct pt_regs *regs, u64 cookie, u32 n)
 
 /*
  * Is the remembered call of this thread still under way, now that another entry comes by at `slot`?
- * It is gone when the stack has been unwound past it (longjmp, a return that was never seen). An entry
- * at the very same slot is its tail call while the slot still holds the trampoline, else a new call.
- * Deeper down the stack tells: the old slot is a return address of the new call's walk, or only
- * a word that nobody has overwritten yet.
+ * It is gone when the stack has been unwound past it (longjmp, a return that was never seen). An
+ * entry at the very same slot is its tail call while the slot still holds the trampoline, else a
+ * new call. Deeper down the stack tells: the old slot is a return address of the new call's walk,
+ * or only a word that nobody has overwritten yet.
  */
 static __noinline bool thread__is_nested(struct thread *thread, struct book *book, u64 slot,
 					 u64 rbp)
@@ -155,8 +157,11 @@ static inline void free__enter(struct thread *thread, struct book *book, u64 add
 static inline void unmap__enter(struct thread *thread, struct book *book, u64 address, u64 length)
 {
 	struct event event = {
-		.type = EVENT_UNMAP, .book = thread->book, .tgid = book->tgid,
-		.address = address, .length = length,
+		.type = EVENT_UNMAP,
+		.book = thread->book,
+		.tgid = book->tgid,
+		.address = address,
+		.length = length,
 	};
 
 	if (!book->mapped)
@@ -195,7 +200,8 @@ static inline void thread__remember(struct thread *thread, struct pt_regs *regs,
 		if (kind == ENTRY_REALLOCARRAY)
 			thread->size = product(thread->size, argument(regs, cookie, 2));
 		if (thread->pointer)
-			thread->has_block = block__take(thread->book, thread->pointer, &thread->block);
+			thread->has_block =
+				block__take(thread->book, thread->pointer, &thread->block);
 		break;
 	case ENTRY_ALIGNED:
 		thread->size = argument(regs, cookie, 1);
@@ -288,10 +294,15 @@ static inline void map__return(struct thread *thread, struct book *book, u64 add
 {
 	struct event event = {
 		.type = thread->kind == ENTRY_MMAP ? EVENT_MAP : EVENT_REMAP,
-		.book = thread->book, .tgid = book->tgid, .stack = site__stack(thread->site),
-		.address = address, .length = thread->size,
-		.other_address = thread->pointer, .other_length = thread->length,
-		.protection = thread->protection, .flags = thread->flags,
+		.book = thread->book,
+		.tgid = book->tgid,
+		.stack = site__stack(thread->site),
+		.address = address,
+		.length = thread->size,
+		.other_address = thread->pointer,
+		.other_length = thread->length,
+		.protection = thread->protection,
+		.flags = thread->flags,
 	};
 
 	if (address >= -4095UL) {

@@ -53,8 +53,8 @@ struct {
 } blocks SEC(".maps");
 
 /*
- * Sites are numbered, and a block knows its site's number: the hot path looks nothing up. A new site takes
- * a number that user space gave back, else the next one.
+ * Sites are numbered, and a block knows its site's number: the hot path looks nothing up. A new
+ * site takes a number that user space gave back, else the next one.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -3,7 +3,8 @@
 #define MEMWATCH_H
 /*
  * The wire contract between the BPF programs and user space: keys, values, limits, events, losses.
- * Fixed-width types only, every size asserted; both sides include this file and nothing else of each other.
+ * Fixed-width types only, every size asserted; both sides include this file and nothing else of
+ * each other.
  */
 #include <linux/types.h>
 
@@ -58,10 +59,10 @@ enum unwind_cfa {
 };
 
 enum unwind_rbp { /* low four bits of rbp_rule */
-	UNWIND_RBP_SAME, /* the caller's rbp is still in rbp */
-	UNWIND_RBP_CFA,  /* it is at CFA + 8 * rbp */
-	UNWIND_RBP_RBP,  /* it is at rbp + 8 * rbp (functions that re-align their stack) */
-	UNWIND_RBP_LOST, /* undefined */
+		  UNWIND_RBP_SAME, /* the caller's rbp is still in rbp */
+		  UNWIND_RBP_CFA,  /* it is at CFA + 8 * rbp */
+		  UNWIND_RBP_RBP,  /* it is at rbp + 8 * rbp (functions that re-align their stack) */
+		  UNWIND_RBP_LOST, /* undefined */
 };
 
 struct unwind_row {
@@ -80,7 +81,8 @@ enum frame_tag {
 	FRAME_TAG_EXACT,   /* the same, of an instruction that was interrupted (signal frames) */
 	FRAME_TAG_ADDRESS, /* a return address in bits 0-47: code without a file, of one process */
 	FRAME_TAG_CODE,    /* a CPython code object's address in bits 0-47, in bits 48-59 the low bits of
-			    * its co_firstlineno, which tell it from a later object at that address */
+			    * its co_firstlineno, which tell it from a later object at that address
+			 */
 	FRAME_TAG_INSTRUCTION, /* follows the code: byte offset of its instruction, bits 0-39 */
 };
 #define FRAME_TAG(frame) ((frame) >> 60)

@@ -3,8 +3,8 @@
 #define MEMWATCH_PYTHON_BPF_H
 /*
  * CPython's frames. They lie on a list of the thread's own, youngest first; a native frame of the
- * evaluator says that the next ones of the list were running there. Where everything is, user space has
- * found out (struct python_record).
+ * evaluator says that the next ones of the list were running there. Where everything is, user space
+ * has found out (struct python_record).
  */
 #include "unwind.bpf.h"
 
@@ -59,30 +59,37 @@ static inline bool python__read(const struct python_record *python, u64 address,
 		return false;
 	if (python->code_bytecode)
 		return user__read(address + python->frame_instruction, &frame->instruction);
-	if (bpf_probe_read_user(&lasti, sizeof(lasti), (const void *)(address + python->frame_instruction)))
+	if (bpf_probe_read_user(&lasti, sizeof(lasti),
+				(const void *)(address + python->frame_instruction)))
 		return false;
 	frame->instruction = (u64)(s64)lasti; /* -1 before the first instruction */
 	return true;
 }
 
 /* The instruction as an offset into the code's bytes. */
-static inline u64 python__offset(const struct python_record *python, const struct python_frame *frame)
+static inline u64 python__offset(const struct python_record *python,
+				 const struct python_frame *frame)
 {
 	if (python->code_bytecode)
 		return frame->instruction - frame->code - python->code_bytecode;
 	return frame->instruction * python->instruction_scale;
 }
 
-static inline bool python__is_last(const struct python_record *python, const struct python_frame *frame)
+static inline bool python__is_last(const struct python_record *python,
+				   const struct python_frame *frame)
 {
 	switch (python->layout) {
-	case PYTHON_ENTRY_FLAG: return frame->marker == python->marker_value;
-	case PYTHON_SHIM: return frame->marker >= python->marker_value;
-	default: return true;
+	case PYTHON_ENTRY_FLAG:
+		return frame->marker == python->marker_value;
+	case PYTHON_SHIM:
+		return frame->marker >= python->marker_value;
+	default:
+		return true;
 	}
 }
 
-static inline bool python__is_shim(const struct python_record *python, const struct python_frame *frame)
+static inline bool python__is_shim(const struct python_record *python,
+				   const struct python_frame *frame)
 {
 	return python->layout == PYTHON_SHIM && frame->marker >= python->marker_value;
 }
@@ -136,9 +143,9 @@ static __noinline int python__step(struct walk *walk, const struct python_record
 	walk__note_python(walk, &frame);
 	if (!python__is_shim(python, &frame)) {
 		walk__push(walk, (u64)FRAME_TAG_CODE << 60 | (u64)(frame.first_line & 0xfff) << 48 |
-				 FRAME_ADDRESS(frame.code));
+					 FRAME_ADDRESS(frame.code));
 		walk__push(walk, (u64)FRAME_TAG_INSTRUCTION << 60 |
-				 FRAME_OFFSET(python__offset(python, &frame)));
+					 FRAME_OFFSET(python__offset(python, &frame)));
 		walk->record.book = walk->book; /* code objects are one process's */
 	}
 	walk->python_frame = frame.back;

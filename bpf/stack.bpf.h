@@ -2,8 +2,8 @@
 #ifndef MEMWATCH_STACK_BPF_H
 #define MEMWATCH_STACK_BPF_H
 /*
- * Which site is this? A memo vouches for it, or the stack is walked and interned. `stacks` holds the
- * normalised frames by their id, a site is one such stack in one book.
+ * Which site is this? A memo vouches for it, or the stack is walked and interned. `stacks` holds
+ * the normalised frames by their id, a site is one such stack in one book.
  */
 #include "account.bpf.h"
 #include "python.bpf.h"
@@ -102,7 +102,9 @@ static long memo__compare_far(u32 unused, struct memo_check *check)
 			return 1;
 	}
 	place -= check->first;
-	asm volatile("" : "+r"(place)); /* one register for check and use: 6.1 does not link 32-bit copies */
+	asm volatile(
+		""
+		: "+r"(place)); /* one register for check and use: 6.1 does not link 32-bit copies */
 	if (place >= MEMO_WINDOW / 8 || check->window[place] != check->memo->words[n])
 		return 1;
 	check->next = n + 1;
@@ -360,7 +362,8 @@ static long walk__reach(u32 unused, struct reach *reach)
 		reach->reached = true;
 		return 1;
 	}
-	if (walk->record.pointers) { /* a guess by frame pointers proves nothing (musl has no tables) */
+	if (walk->record
+		    .pointers) { /* a guess by frame pointers proves nothing (musl has no tables) */
 		reach->reached = true;
 		return 1;
 	}
@@ -403,7 +406,8 @@ static inline u32 memo__site(struct memo *memo, struct scratch *scratch, u32 id,
 }
 
 /* The site of the call whose return address is in `slot`; 0 when its stack or site was lost. */
-static __noinline u32 stack__capture(struct scratch *scratch, u32 id, struct book *book, u64 slot, u64 rbp)
+static __noinline u32 stack__capture(struct scratch *scratch, u32 id, struct book *book, u64 slot,
+				     u64 rbp)
 {
 	struct walk *walk;
 	struct memo *memo;

@@ -199,7 +199,8 @@ static inline enum step step__by_pointer(struct walk *walk)
 	return walk__enter(walk, frame + 16);
 }
 
-/* struct rt_sigframe, seen from its ucontext: uc_mcontext.gregs begins at 40 (arch/x86/include/uapi/asm/sigcontext.h) */
+/* struct rt_sigframe, seen from its ucontext: uc_mcontext.gregs begins at 40
+ * (arch/x86/include/uapi/asm/sigcontext.h) */
 static inline enum step step__from_signal(struct walk *walk)
 {
 	u64 gregs = walk->sp + 40, rbp, sp, pc;

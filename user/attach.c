@@ -108,9 +108,11 @@ static int link_multi(struct attachments *a, int program, bool session, const st
 	return fd < 0 ? -errno : keep_fd(a, fd);
 }
 
-static int link_perf(struct attachments *a, enum program program, const struct place *place, size_t n)
+static int link_perf(struct attachments *a, enum program program, const struct place *place,
+		     size_t n)
 {
-	LIBBPF_OPTS(bpf_uprobe_opts, options, .bpf_cookie = place->cookies[n], .retprobe = place->returns);
+	LIBBPF_OPTS(bpf_uprobe_opts, options, .bpf_cookie = place->cookies[n],
+		    .retprobe = place->returns);
 	struct bpf_link *link = bpf_program__attach_uprobe_opts(
 		probe__libbpf_program(a->probe, program), place->pid ?: -1, place->path,
 		place->offsets[n], &options);
@@ -147,10 +149,11 @@ static int link_program(struct attachments *a, enum program program, const struc
 	return taken ?: error;
 }
 
-static int link_points(struct attachments *a, struct place *place, const struct attach_point *points,
-		       size_t count)
+static int link_points(struct attachments *a, struct place *place,
+		       const struct attach_point *points, size_t count)
 {
-	uint64_t *offsets = calloc(count, sizeof(*offsets)), *cookies = calloc(count, sizeof(*cookies));
+	uint64_t *offsets = calloc(count, sizeof(*offsets)),
+		 *cookies = calloc(count, sizeof(*cookies));
 	bool trial = probe__options(a->probe)->trial;
 	int taken = -ENOMEM, returned = 0;
 
@@ -159,7 +162,8 @@ static int link_points(struct attachments *a, struct place *place, const struct 
 	place->offsets = offsets;
 	place->cookies = cookies;
 	if (probe__options(a->probe)->rung != RUNG_SESSION) {
-		/* Returns first: an entry whose return is not seen would be remembered for nothing. */
+		/* Returns first: an entry whose return is not seen would be remembered for nothing.
+		 */
 		place->returns = true;
 		place->count = 0;
 		for (size_t i = 0; i < count; i++)
@@ -206,8 +210,11 @@ int attach__loader(struct attachments *a, const char *path, const pid_t *pids, s
 
 	for (size_t i = 0; i < (pid_count ?: 1) && taken >= 0; i++) {
 		struct place place = {
-			.path = path, .pid = pid_count ? pids[i] : 0,
-			.offsets = &offset, .cookies = &cookie, .count = 1,
+			.path = path,
+			.pid = pid_count ? pids[i] : 0,
+			.offsets = &offset,
+			.cookies = &cookie,
+			.count = 1,
 		};
 
 		taken = link_program(a, PROGRAM_LOADER, &place);

@@ -15,7 +15,8 @@
 struct attach_trials {
 	int error[RUNGS];    /* 0: works */
 	bool seccomp_kills;  /* an armed return probe kills a process under a strict seccomp filter
-		* (6.11-6.13: the trampoline makes a system call that no filter knows; fixed by cf6cb56ef244) */
+		* (6.11-6.13: the trampoline makes a system call that no filter knows;
+			     * fixed by cf6cb56ef244) */
 };
 
 const char *rung__name(enum rung rung); /* "session", "multi", "perf" */
@@ -42,10 +43,10 @@ void attachments__free(struct attachments *attachments);
  * in all when there are none. A point that the kernel refuses is left out; returns how many were
  * taken, or -errno when none was.
  */
-int attach__points(struct attachments *attachments, const char *path, const pid_t *pids, size_t pid_count,
-		   const struct attach_point *points, size_t count);
+int attach__points(struct attachments *attachments, const char *path, const pid_t *pids,
+		   size_t pid_count, const struct attach_point *points, size_t count);
 /* The loader's notice of a change (PROGRAM_LOADER), at one place. */
-int attach__loader(struct attachments *attachments, const char *path, const pid_t *pids, size_t pid_count,
-		   uint64_t offset);
+int attach__loader(struct attachments *attachments, const char *path, const pid_t *pids,
+		   size_t pid_count, uint64_t offset);
 
 #endif

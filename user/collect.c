@@ -112,8 +112,10 @@ void collector__keep(struct collector *collector, bool keep)
 static struct counters counters_of(const struct account *account)
 {
 	return (struct counters){
-		.live_bytes = account->live_bytes, .live_count = account->live_count,
-		.freed_bytes = account->freed_bytes, .freed_count = account->freed_count,
+		.live_bytes = account->live_bytes,
+		.live_count = account->live_count,
+		.freed_bytes = account->freed_bytes,
+		.freed_count = account->freed_count,
 		.peak_bytes = account->peak_bytes,
 	};
 }
@@ -121,16 +123,19 @@ static struct counters counters_of(const struct account *account)
 static struct counters sum(struct counters a, struct counters b)
 {
 	return (struct counters){
-		.live_bytes = a.live_bytes + b.live_bytes, .live_count = a.live_count + b.live_count,
-		.freed_bytes = a.freed_bytes + b.freed_bytes, .freed_count = a.freed_count + b.freed_count,
+		.live_bytes = a.live_bytes + b.live_bytes,
+		.live_count = a.live_count + b.live_count,
+		.freed_bytes = a.freed_bytes + b.freed_bytes,
+		.freed_count = a.freed_count + b.freed_count,
 	};
 }
 
-/* The most that heap and mmap held together: between two events of the mmap family only the heap moves. */
+/* The most that heap and mmap held together: between two events of the mmap family only the heap
+ * moves. */
 static uint64_t peak_of(struct watched *watched, const struct book *book)
 {
-	uint64_t total = watched->map_total.live_bytes +
-			 __atomic_load_n(&book->mmap_peak, __ATOMIC_RELAXED);
+	uint64_t total =
+		watched->map_total.live_bytes + __atomic_load_n(&book->mmap_peak, __ATOMIC_RELAXED);
 
 	if (total > watched->peak)
 		watched->peak = total;
@@ -163,9 +168,12 @@ static struct counters heap_of(const struct making *making, const struct process
 static int add_process(struct making *making, struct process_index *entry)
 {
 	struct watched *watched = entry->watched;
-	const struct book *book = probe__book(watch__probe(making->collector->watch), watched->book);
+	const struct book *book =
+		probe__book(watch__probe(making->collector->watch), watched->book);
 	struct process process = {
-		.pid = watched->pid, .comm = watched->comm, .exited = watched->exited,
+		.pid = watched->pid,
+		.comm = watched->comm,
+		.exited = watched->exited,
 		.start = watched->start,
 	};
 
@@ -297,7 +305,8 @@ static int see_site(struct making *making, uint32_t book, uint64_t stack, enum f
 		making->sites = sites;
 		making->site_room = room;
 	}
-	making->sites[making->site_count++] = (struct seen_site){ book, family, stack, *account, true };
+	making->sites[making->site_count++] =
+		(struct seen_site){ book, family, stack, *account, true };
 	if (family == FAMILY_HEAP)
 		add_account(&process->heap, account);
 	return 0;
@@ -312,7 +321,8 @@ static int on_site(void *context, uint32_t site, const struct site_record *recor
 /* What has no stack, or came when the tables were full. */
 static int see_unknown(struct making *making, const struct watched *watched)
 {
-	const struct book *book = probe__book(watch__probe(making->collector->watch), watched->book);
+	const struct book *book =
+		probe__book(watch__probe(making->collector->watch), watched->book);
 
 	return see_site(making, watched->book, 0, FAMILY_HEAP, &book->unknown);
 }
@@ -326,7 +336,8 @@ static int see_map_sites(struct making *making, const struct watched *watched)
 	return error;
 }
 
-static int age_site(struct making *making, uint32_t book, uint64_t stack, uint64_t bytes, uint64_t count)
+static int age_site(struct making *making, uint32_t book, uint64_t stack, uint64_t bytes,
+		    uint64_t count)
 {
 	struct site_key key = { .stack = stack, .book = book };
 	struct aged_site *site;
@@ -375,7 +386,9 @@ static int see_aged(struct making *making, enum family family)
 	int error = 0;
 
 	HASH_ITER(hh, making->aged, site, next) {
-		error = error ?: see_site(making, site->key.book, site->key.stack, family, &site->account);
+		error = error
+				?: see_site(making, site->key.book, site->key.stack, family,
+					    &site->account);
 		HASH_DEL(making->aged, site);
 		free(site);
 	}
@@ -429,11 +442,16 @@ static int see(struct making *making)
 static uint64_t sort_value(const struct account *account, enum sort_key key)
 {
 	switch (key) {
-	case SORT_COUNT: return account->live_count;
-	case SORT_ALLOC: return account->live_bytes + account->freed_bytes;
-	case SORT_ALLOCS: return account->live_count + account->freed_count;
-	case SORT_PEAK: return account->peak_bytes;
-	default: return account->live_bytes;
+	case SORT_COUNT:
+		return account->live_count;
+	case SORT_ALLOC:
+		return account->live_bytes + account->freed_bytes;
+	case SORT_ALLOCS:
+		return account->live_count + account->freed_count;
+	case SORT_PEAK:
+		return account->peak_bytes;
+	default:
+		return account->live_bytes;
 	}
 }
 
@@ -446,8 +464,8 @@ static int compare_sites(const void *a, const void *b, void *key)
 }
 
 /*
- * A system has a hundred thousand stacks, and ten are shown: only those are named, unless grouping or
- * filtering asks for every name. Python's are always named: their code may be gone later.
+ * A system has a hundred thousand stacks, and ten are shown: only those are named, unless grouping
+ * or filtering asks for every name. Python's are always named: their code may be gone later.
  */
 static void choose_names(struct making *making)
 {
@@ -456,8 +474,9 @@ static void choose_names(struct making *making)
 	struct process_index *process;
 	size_t named = 0;
 
-	if (!making->collector->expecting || !query->top || query->sort == SORT_GROWTH || query->include ||
-	    query->exclude || query->find || query->of || (query->by != BY_STACK && query->by != BY_PROCESS))
+	if (!making->collector->expecting || !query->top || query->sort == SORT_GROWTH ||
+	    query->include || query->exclude || query->find || query->of ||
+	    (query->by != BY_STACK && query->by != BY_PROCESS))
 		return;
 	qsort_r(making->sites, making->site_count, sizeof(*making->sites), compare_sites, &key);
 	for (size_t i = 0; i < making->site_count; i++) {
@@ -523,7 +542,9 @@ static void making__end(struct making *making)
 struct snapshot *collector__snapshot(struct collector *collector)
 {
 	struct making making = {
-		.collector = collector, .snapshot = snapshot__new(), .now = clock_ns(CLOCK_MONOTONIC),
+		.collector = collector,
+		.snapshot = snapshot__new(),
+		.now = clock_ns(CLOCK_MONOTONIC),
 	};
 	int error = making.snapshot ? 0 : -ENOMEM;
 

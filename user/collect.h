@@ -15,8 +15,8 @@ struct collector *collector__new(struct watch *watch, uint64_t older_ns); /* NUL
 void collector__free(struct collector *collector);
 
 /*
- * How snapshots will be shown. Stacks that this does not show may then be left without names: naming all
- * of a busy system's costs seconds. Without it every stack is named.
+ * How snapshots will be shown. Stacks that this does not show may then be left without names:
+ * naming all of a busy system's costs seconds. Without it every stack is named.
  */
 void collector__expect(struct collector *collector, const struct query *query);
 
@@ -26,10 +26,12 @@ void collector__set_older(struct collector *collector, uint64_t older_ns);
 /* Looks for the names of a stack of a snapshot that was left without them. 0 or -ENOMEM. */
 int collector__name(struct collector *collector, struct snapshot *snapshot, size_t index);
 
-/* Processes that ended stay in the snapshots to come, not only in the next one; until this is unset again. */
+/* Processes that ended stay in the snapshots to come, not only in the next one; until this is unset
+ * again. */
 void collector__keep(struct collector *collector, bool keep);
 
-/* The state now; the caller frees it. Rates are over the time since the snapshot before. NULL and errno. */
+/* The state now; the caller frees it. Rates are over the time since the snapshot before. NULL and
+ * errno. */
 struct snapshot *collector__snapshot(struct collector *collector);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef MEMWATCH_COMMAND_H
 #define MEMWATCH_COMMAND_H
-/* The verbs. Each says itself what went wrong and returns the exit status: 0, or 1 when it could not be done. */
+/* The verbs. Each says itself what went wrong and returns the exit status: 0, or 1 when it could
+ * not be done. */
 #include "options.h"
 
 int command_top(const struct options *options);

@@ -40,12 +40,13 @@ static bool show_privileges(void)
 	bool root = has_capability(CAP_SYS_ADMIN), all = true;
 
 	for (size_t i = 0; i < sizeof(capabilities) / sizeof(*capabilities); i++) {
-		bool has = has_capability(capabilities[i].number) || (root && capabilities[i].number != CAP_SYS_PTRACE);
+		bool has = has_capability(capabilities[i].number) ||
+			   (root && capabilities[i].number != CAP_SYS_PTRACE);
 
 		all &= has;
 		if (!has)
-			printf("privileges   no %s, needed %s: run it with sudo\n", capabilities[i].name,
-			       capabilities[i].why);
+			printf("privileges   no %s, needed %s: run it with sudo\n",
+			       capabilities[i].name, capabilities[i].why);
 	}
 	if (all)
 		printf("privileges   all that are needed\n");
@@ -55,7 +56,8 @@ static bool show_privileges(void)
 static int show_links(struct attach_trials *trials)
 {
 	static const char *const needs[RUNGS] = {
-		"a kernel of 6.13 or later", "a kernel of 6.10 or later (6.6 to 6.9 filter by thread)",
+		"a kernel of 6.13 or later",
+		"a kernel of 6.10 or later (6.6 to 6.9 filter by thread)",
 		"CONFIG_UPROBE_EVENTS and permission for perf_event_open",
 	};
 	int chosen = attach__choose(trials, true);
@@ -64,9 +66,11 @@ static int show_links(struct attach_trials *trials)
 		int error = trials->error[rung];
 
 		if (error)
-			printf("links        %-8s no: %s; it needs %s\n", rung__name(rung), strerror(-error), needs[rung]);
+			printf("links        %-8s no: %s; it needs %s\n", rung__name(rung),
+			       strerror(-error), needs[rung]);
 		else
-			printf("links        %-8s works%s\n", rung__name(rung), rung == chosen ? ", is used" : "");
+			printf("links        %-8s works%s\n", rung__name(rung),
+			       rung == chosen ? ", is used" : "");
 	}
 	return chosen;
 }
@@ -87,12 +91,15 @@ static void show_seccomp(int rung, bool *kills)
 static const char *return_text(const struct plan_item *item, char text[64])
 {
 	switch (item->returns) {
-	case PLAN_NO_RETURN: return "";
-	case PLAN_RETURN_PROBE: return ", return probe";
+	case PLAN_NO_RETURN:
+		return "";
+	case PLAN_RETURN_PROBE:
+		return ", return probe";
 	case PLAN_EXIT_PROBES:
 		snprintf(text, 64, ", %zu `ret` probes (single-stepped)", item->exits);
 		return text;
-	default: return "";
+	default:
+		return "";
 	}
 }
 
@@ -108,22 +115,26 @@ static void show_item(const struct plan_item *item)
 
 	if (item->error) {
 		printf("  %-28s not observed: %s\n", item->entry.name,
-		       item->error == -ENOTSUP ? "its returns cannot all be found and it may throw" :
-		       strerror(-item->error));
+		       item->error == -ENOTSUP ? "its returns cannot all be found and it may throw"
+					       : strerror(-item->error));
 		return;
 	}
-	printf("  %-28s +%-4lu %-34s %s%s\n", item->entry.name, (unsigned long)item->placement.offset,
-	       item->placement.instruction, cost_text(item), return_text(item, text));
+	printf("  %-28s +%-4lu %-34s %s%s\n", item->entry.name,
+	       (unsigned long)item->placement.offset, item->placement.instruction, cost_text(item),
+	       return_text(item, text));
 }
 
 static int show_object(const struct object *object, bool avoid_returns)
 {
-	const struct plan_options options = { .heap = true, .mmap = true, .avoid_returns = avoid_returns };
+	const struct plan_options options = { .heap = true,
+					      .mmap = true,
+					      .avoid_returns = avoid_returns };
 	struct plan plan;
 	int count, error = plan__make(object, &options, &plan);
 
 	if (error) {
-		printf("object       %s: not looked at: %s\n", object__path(object), strerror(-error));
+		printf("object       %s: not looked at: %s\n", object__path(object),
+		       strerror(-error));
 		return 0;
 	}
 	count = plan.count;
@@ -141,8 +152,8 @@ static void show_unwinding(const struct object *object)
 	int error = unwind_table__build(object, &table);
 
 	if (error) {
-		printf("unwinding    %s: no table (%s): frame pointers are used\n", object__name(object),
-		       strerror(-error));
+		printf("unwinding    %s: no table (%s): frame pointers are used\n",
+		       object__name(object), strerror(-error));
 		return;
 	}
 	printf("unwinding    %-40s %7zu rows, %5zu KiB\n", object__name(object), table.row_count,
@@ -150,8 +161,8 @@ static void show_unwinding(const struct object *object)
 	unwind_table__free(&table);
 }
 
-static int show_objects(struct objects *objects, pid_t pid, const struct mappings *mappings, bool avoid_returns,
-			bool unwinding)
+static int show_objects(struct objects *objects, pid_t pid, const struct mappings *mappings,
+			bool avoid_returns, bool unwinding)
 {
 	uint32_t last = 0;
 	int found = 0;
@@ -188,7 +199,8 @@ static int show_target(pid_t pid, bool seccomp_kills)
 	}
 	process__comm(pid, comm);
 	objects = objects__new();
-	printf("target       %s[%d]%s\n", comm, pid, status.seccomp ? ", under a seccomp filter" : "");
+	printf("target       %s[%d]%s\n", comm, pid,
+	       status.seccomp ? ", under a seccomp filter" : "");
 	found = show_objects(objects, pid, &mappings, seccomp_kills && status.seccomp, false);
 	if (!found)
 		printf("allocator    none found: a static program needs its symbol table; Go has an allocator of its own\n");
@@ -207,8 +219,9 @@ int command_doctor(const struct options *options)
 
 	uname(&name);
 	printf("kernel       %s %s %s, %s\n", name.sysname, name.release, name.machine,
-	       access("/sys/kernel/btf/vmlinux", R_OK) ?
-	       "no BTF: BPF programs cannot be fitted to it (CONFIG_DEBUG_INFO_BTF)" : "with BTF");
+	       access("/sys/kernel/btf/vmlinux", R_OK)
+		       ? "no BTF: BPF programs cannot be fitted to it (CONFIG_DEBUG_INFO_BTF)"
+		       : "with BTF");
 	privileged = show_privileges();
 	rung = show_links(&trials);
 	status = rung < 0 || !privileged;

@@ -112,10 +112,12 @@ static bool elf__has_debug(Elf *elf)
 {
 	GElf_Shdr header;
 
-	return elf__section(elf, ".debug_info", &header) || elf__section(elf, ".zdebug_info", &header);
+	return elf__section(elf, ".debug_info", &header) ||
+	       elf__section(elf, ".zdebug_info", &header);
 }
 
-static bool image__path(struct image *image, const char *directory, const char *between, const char *name)
+static bool image__path(struct image *image, const char *directory, const char *between,
+			const char *name)
 {
 	int length = snprintf(image->path, sizeof(image->path), "%s%s%s", directory, between, name);
 
@@ -161,8 +163,10 @@ static bool image__open_by_link(struct image *image, const struct object *object
 	snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path), path);
 	if (snprintf(below, sizeof(below), "%s%s", debug_root, directory) >= PATH_MAX)
 		return false;
-	return (image__path(image, directory, "/", link) && image__open_by_checksum(image, checksum)) ||
-	       (image__path(image, directory, "/.debug/", link) && image__open_by_checksum(image, checksum)) ||
+	return (image__path(image, directory, "/", link) &&
+		image__open_by_checksum(image, checksum)) ||
+	       (image__path(image, directory, "/.debug/", link) &&
+		image__open_by_checksum(image, checksum)) ||
 	       (image__path(image, below, "/", link) && image__open_by_checksum(image, checksum));
 }
 

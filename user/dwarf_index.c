@@ -111,7 +111,8 @@ static bool index__spend(struct dwarf_index *index)
 }
 
 /* Adds where `die`'s code is, as `item`. How many ranges, or -ENOMEM. */
-static int die__add_ranges(struct dwarf_index *index, Dwarf_Die *die, struct spans *spans, uint32_t item)
+static int die__add_ranges(struct dwarf_index *index, Dwarf_Die *die, struct spans *spans,
+			   uint32_t item)
 {
 	Dwarf_Addr base, start, end;
 	ptrdiff_t at = 0;
@@ -133,7 +134,8 @@ static bool die__next(struct dwarf_index *index, Dwarf_Die *die)
 {
 	Dwarf_Off before = dwarf_dieoffset(die);
 
-	return index__spend(index) && dwarf_siblingof(die, die) == 0 && dwarf_dieoffset(die) > before;
+	return index__spend(index) && dwarf_siblingof(die, die) == 0 &&
+	       dwarf_dieoffset(die) > before;
 }
 
 static const char *die__string(Dwarf_Die *die, unsigned int attribute)
@@ -220,8 +222,10 @@ static int index__read_units(struct dwarf_index *index)
 	index->indexed = true;
 	index__set_budget(index);
 	/* Without a place for a split unit, none is opened (it would be by path). */
-	while (!dwarf_get_units(index->dwarf, cu, &cu, NULL, &type, &die, NULL) && index__spend(index)) {
-		if ((type == DW_UT_compile || type == DW_UT_skeleton) && index__add_unit(index, &die))
+	while (!dwarf_get_units(index->dwarf, cu, &cu, NULL, &type, &die, NULL) &&
+	       index__spend(index)) {
+		if ((type == DW_UT_compile || type == DW_UT_skeleton) &&
+		    index__add_unit(index, &die))
 			return -ENOMEM;
 	}
 	spans__sort(&index->spans);
@@ -232,7 +236,8 @@ static int unit__add_function(struct dwarf_index *index, struct unit *unit, Dwar
 {
 	int added;
 
-	if (array__grow((void **)&unit->functions, unit->count, &unit->room, sizeof(*unit->functions)))
+	if (array__grow((void **)&unit->functions, unit->count, &unit->room,
+			sizeof(*unit->functions)))
 		return -ENOMEM;
 	added = die__add_ranges(index, die, &unit->spans, unit->count);
 	if (added > 0)
@@ -255,8 +260,8 @@ static bool tag__may_hold_functions(int tag)
 	return false;
 }
 
-static int unit__walk(struct dwarf_index *index, struct unit *unit, Dwarf_Die *parent, uint32_t scope,
-		      int depth);
+static int unit__walk(struct dwarf_index *index, struct unit *unit, Dwarf_Die *parent,
+		      uint32_t scope, int depth);
 
 static int unit__visit(struct dwarf_index *index, struct unit *unit, Dwarf_Die *die, uint32_t scope,
 		       int depth)
@@ -275,8 +280,8 @@ static int unit__visit(struct dwarf_index *index, struct unit *unit, Dwarf_Die *
 	return error ? error : unit__walk(index, unit, die, scope, depth + 1);
 }
 
-static int unit__walk(struct dwarf_index *index, struct unit *unit, Dwarf_Die *parent, uint32_t scope,
-		      int depth)
+static int unit__walk(struct dwarf_index *index, struct unit *unit, Dwarf_Die *parent,
+		      uint32_t scope, int depth)
 {
 	Dwarf_Die die;
 	int error;
@@ -319,8 +324,8 @@ static int unit__index(struct dwarf_index *index, struct unit *unit)
 	return 0;
 }
 
-static int function__add_inlined(struct dwarf_index *index, struct function *function, Dwarf_Die *die,
-				 uint32_t parent)
+static int function__add_inlined(struct dwarf_index *index, struct function *function,
+				 Dwarf_Die *die, uint32_t parent)
 {
 	uint32_t depth = parent ? function->inlined[parent - 1].depth + 1 : 1;
 	int added;
@@ -347,7 +352,8 @@ static int function__walk(struct dwarf_index *index, struct function *function, 
 		if (tag == DW_TAG_inlined_subroutine) {
 			error = function__add_inlined(index, function, &die, parent);
 			if (!error)
-				error = function__walk(index, function, &die, function->count, depth + 1);
+				error = function__walk(index, function, &die, function->count,
+						       depth + 1);
 		} else if (tag == DW_TAG_lexical_block || tag == DW_TAG_try_block ||
 			   tag == DW_TAG_catch_block) {
 			error = function__walk(index, function, &die, parent, depth + 1);
@@ -405,7 +411,8 @@ static Dwarf_Line *unit__line(const struct unit *unit, uint64_t address)
 	return line && !dwarf_lineendsequence(line, &end) && !end ? line : NULL;
 }
 
-static void frame__place_by_line(struct dwarf_frame *frame, const struct unit *unit, uint64_t address)
+static void frame__place_by_line(struct dwarf_frame *frame, const struct unit *unit,
+				 uint64_t address)
 {
 	Dwarf_Line *line = unit__line(unit, address);
 	int number;
@@ -416,7 +423,8 @@ static void frame__place_by_line(struct dwarf_frame *frame, const struct unit *u
 	frame->file = dwarf_linesrc(line, NULL, NULL);
 }
 
-static void frame__place_by_call(struct dwarf_frame *frame, const struct unit *unit, Dwarf_Die *call)
+static void frame__place_by_call(struct dwarf_frame *frame, const struct unit *unit,
+				 Dwarf_Die *call)
 {
 	Dwarf_Word line = die__number(call, DW_AT_call_line);
 
@@ -490,7 +498,8 @@ static int unit__frames(struct dwarf_index *index, struct unit *unit, uint64_t a
 	return function__frames(index, unit, function, address, frames, max);
 }
 
-int dwarf_index__find(struct dwarf_index *index, uint64_t address, struct dwarf_frame *frames, int max)
+int dwarf_index__find(struct dwarf_index *index, uint64_t address, struct dwarf_frame *frames,
+		      int max)
 {
 	const struct span *span = NULL;
 	int count = 0;

@@ -25,6 +25,7 @@ struct dwarf_frame {
 struct dwarf_index *dwarf_index__new(Dwarf *dwarf); /* which must live as long; NULL: no memory */
 void dwarf_index__free(struct dwarf_index *index);
 /* Fills at most `max` frames, innermost first; how many, or -ENOMEM. */
-int dwarf_index__find(struct dwarf_index *index, uint64_t address, struct dwarf_frame *frames, int max);
+int dwarf_index__find(struct dwarf_index *index, uint64_t address, struct dwarf_frame *frames,
+		      int max);
 
 #endif

@@ -17,7 +17,8 @@ struct placed {
 	uint32_t scope;
 };
 
-int dwarf_scopes__enter(struct dwarf_scopes *scopes, Dwarf_Die *die, uint32_t around, uint32_t *scope)
+int dwarf_scopes__enter(struct dwarf_scopes *scopes, Dwarf_Die *die, uint32_t around,
+			uint32_t *scope)
 {
 	const char *name = dwarf_diename(die);
 
@@ -30,7 +31,8 @@ int dwarf_scopes__enter(struct dwarf_scopes *scopes, Dwarf_Die *die, uint32_t ar
 		scopes->items = larger;
 		scopes->room = room;
 	}
-	scopes->items[scopes->count++] = (struct scope){ name ? name : "(anonymous namespace)", around };
+	scopes->items[scopes->count++] =
+		(struct scope){ name ? name : "(anonymous namespace)", around };
 	*scope = scopes->count;
 	return 0;
 }
@@ -48,7 +50,8 @@ int dwarf_scopes__place(struct dwarf_scopes *scopes, Dwarf_Die *function, uint32
 		scopes->placed = larger;
 		scopes->placed_room = room;
 	}
-	scopes->placed[scopes->placed_count++] = (struct placed){ dwarf_dieoffset(function), scope };
+	scopes->placed[scopes->placed_count++] =
+		(struct placed){ dwarf_dieoffset(function), scope };
 	return 0;
 }
 
@@ -80,8 +83,8 @@ static size_t text__prepend(char *text, size_t at, const char *before)
 	return at - length;
 }
 
-const char *dwarf_scopes__qualify(const struct dwarf_scopes *scopes, Dwarf_Off offset, const char *name,
-				  struct string_pool *strings)
+const char *dwarf_scopes__qualify(const struct dwarf_scopes *scopes, Dwarf_Off offset,
+				  const char *name, struct string_pool *strings)
 {
 	uint32_t scope = scopes__find(scopes, offset);
 	char text[QUALIFIED_MAX];

@@ -78,8 +78,8 @@ static char *notes__build_id(Elf_Data *notes)
 
 	while ((at = gelf_getnote(notes, at, &header, &name, &desc)) > 0) {
 		if (header.n_type == NT_GNU_BUILD_ID && header.n_namesz == sizeof(ELF_NOTE_GNU) &&
-		    !memcmp(bytes + name, ELF_NOTE_GNU, sizeof(ELF_NOTE_GNU)) &&
-		    header.n_descsz && header.n_descsz <= BUILD_ID_MAX)
+		    !memcmp(bytes + name, ELF_NOTE_GNU, sizeof(ELF_NOTE_GNU)) && header.n_descsz &&
+		    header.n_descsz <= BUILD_ID_MAX)
 			return hex__encode((const uint8_t *)bytes + desc, header.n_descsz);
 	}
 	return NULL;

@@ -11,8 +11,10 @@ struct log {
 
 void log__error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Said unless -q. */
-void log__info(const struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log__info(const struct log *log, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 /* Said with -v. */
-void log__detail(const struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log__detail(const struct log *log, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 #endif

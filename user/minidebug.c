@@ -40,7 +40,10 @@ static uint8_t *stream__unpack(lzma_stream *stream, size_t *size)
 
 	while (result == LZMA_OK) {
 		if (stream->total_out == room) {
-			uint8_t *larger = room < IMAGE_MAX ? realloc(bytes, room = room ? 2 * room : FIRST_ROOM) : NULL;
+			uint8_t *larger =
+				room < IMAGE_MAX
+					? realloc(bytes, room = room ? 2 * room : FIRST_ROOM)
+					: NULL;
 
 			if (!larger)
 				break;

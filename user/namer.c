@@ -88,7 +88,8 @@ void namer__free(struct namer *namer)
 	free(namer);
 }
 
-static struct frame native_frame(const struct object *object, uint64_t offset, const struct name *name)
+static struct frame native_frame(const struct object *object, uint64_t offset,
+				 const struct name *name)
 {
 	return (struct frame){
 		.kind = FRAME_NATIVE,
@@ -116,8 +117,8 @@ static const struct named_frame *name_native(struct namer *namer, uint64_t word)
 	HASH_FIND(hh, namer->frames, &word, sizeof(word), named);
 	if (named || !object)
 		return named;
-	count = symbols__find(namer->symbols, object, offset - (FRAME_TAG(word) == FRAME_TAG_RETURN),
-			      names, MAX_INLINED);
+	count = symbols__find(namer->symbols, object,
+			      offset - (FRAME_TAG(word) == FRAME_TAG_RETURN), names, MAX_INLINED);
 	named = calloc(1, sizeof(*named));
 	if (!named)
 		return NULL;
@@ -154,7 +155,8 @@ static struct perfmap *perfmap_of(struct namer *namer, pid_t pid)
 	return map->perfmap;
 }
 
-static int append(struct named_stack *stack, size_t *capacity, const struct frame *frames, size_t count)
+static int append(struct named_stack *stack, size_t *capacity, const struct frame *frames,
+		  size_t count)
 {
 	if (stack->stack.depth + count > *capacity) {
 		size_t wanted = (stack->stack.depth + count) * 2;
@@ -188,8 +190,8 @@ static struct frame jit_frame(struct namer *namer, uint64_t address, pid_t pid, 
  * An address that the kernel side could not normalise: code without a file, or a process so young
  * that its mappings were not known yet. The latter is looked up now, if it still lives.
  */
-static int append_address(struct namer *namer, struct named_stack *stack, size_t *capacity, uint64_t address,
-			  pid_t pid)
+static int append_address(struct namer *namer, struct named_stack *stack, size_t *capacity,
+			  uint64_t address, pid_t pid)
 {
 	struct frame frame = { .kind = FRAME_UNKNOWN, .has_offset = true, .offset = address };
 	const struct named_frame *named = NULL;
@@ -202,18 +204,20 @@ static int append_address(struct namer *namer, struct named_stack *stack, size_t
 	mapping = mappings__find(&mappings, address - 1);
 	object = mapping ? objects__of_mapping(namer->objects, pid, mapping) : NULL;
 	if (object)
-		named = name_native(namer, (uint64_t)FRAME_TAG_RETURN << 60 | (uint64_t)object__id(object) << 40 |
-					   FRAME_OFFSET(address - mapping->start + mapping->offset));
+		named = name_native(
+			namer, (uint64_t)FRAME_TAG_RETURN << 60 |
+				       (uint64_t)object__id(object) << 40 |
+				       FRAME_OFFSET(address - mapping->start + mapping->offset));
 	else if (mapping && mapping->prot & MAPPING_EXEC)
 		frame = jit_frame(namer, address, pid, &stack->settled);
 	mappings__free(&mappings);
-	return named ? append(stack, capacity, named->frames, named->count) :
-		       append(stack, capacity, &frame, 1);
+	return named ? append(stack, capacity, named->frames, named->count)
+		     : append(stack, capacity, &frame, 1);
 }
 
 /* A frame of CPython, captured as two words. What is gone before it was named has no name. */
-static int append_python(struct namer *namer, struct named_stack *stack, size_t *capacity, uint64_t code,
-			 uint64_t instruction, pid_t pid)
+static int append_python(struct namer *namer, struct named_stack *stack, size_t *capacity,
+			 uint64_t code, uint64_t instruction, pid_t pid)
 {
 	struct frame frame = { .kind = FRAME_PYTHON };
 	struct name name;
@@ -227,7 +231,8 @@ static int append_python(struct namer *namer, struct named_stack *stack, size_t 
 	return append(stack, capacity, &frame, 1);
 }
 
-static int fill(struct namer *namer, struct named_stack *stack, const struct stack_record *record, pid_t pid)
+static int fill(struct namer *namer, struct named_stack *stack, const struct stack_record *record,
+		pid_t pid)
 {
 	static const enum stack_end ends[] = {
 		[STACK_STATE_COMPLETE] = STACK_COMPLETE,
@@ -252,7 +257,8 @@ static int fill(struct namer *namer, struct named_stack *stack, const struct sta
 		} else {
 			const struct named_frame *named = name_native(namer, word);
 
-			error = named ? append(stack, &capacity, named->frames, named->count) : -ENOMEM;
+			error = named ? append(stack, &capacity, named->frames, named->count)
+				      : -ENOMEM;
 		}
 	}
 	stack->stack.frames = stack->frames;
@@ -274,7 +280,8 @@ const struct stack *namer__known(struct namer *namer, uint64_t id)
 	return stack && stack->settled ? &stack->stack : NULL;
 }
 
-const struct stack *namer__stack(struct namer *namer, uint64_t id, const struct stack_record *record, pid_t pid)
+const struct stack *namer__stack(struct namer *namer, uint64_t id,
+				 const struct stack_record *record, pid_t pid)
 {
 	struct named_stack *stack = find(namer, id);
 

@@ -20,7 +20,8 @@ void namer__free(struct namer *namer);
  * `pid`. Kept by id, so that a stack is named once. Strings and frames live as long as
  * the namer. NULL: no memory.
  */
-const struct stack *namer__stack(struct namer *namer, uint64_t id, const struct stack_record *record, pid_t pid);
+const struct stack *namer__stack(struct namer *namer, uint64_t id,
+				 const struct stack_record *record, pid_t pid);
 /* The stack when it was named before, else NULL: spares reading the record. */
 const struct stack *namer__known(struct namer *namer, uint64_t id);
 

@@ -321,13 +321,15 @@ static struct object *objects__resolve(struct objects *objects, pid_t pid,
 	if (found)
 		return found->object;
 	object = objects__open_mapping(objects, pid, mapping);
-	if (object && (!mapping->inode || (object->identity.dev == makedev(mapping->major, mapping->minor) &&
-					   object->identity.ino == mapping->inode)))
+	if (object &&
+	    (!mapping->inode || (object->identity.dev == makedev(mapping->major, mapping->minor) &&
+				 object->identity.ino == mapping->inode)))
 		known->key.pid = 0;
 	return object;
 }
 
-struct object *objects__of_mapping(struct objects *objects, pid_t pid, const struct mapping *mapping)
+struct object *objects__of_mapping(struct objects *objects, pid_t pid,
+				   const struct mapping *mapping)
 {
 	struct known *known;
 	struct object *object;

@@ -16,41 +16,90 @@ struct choice {
 };
 
 static const struct choice sorts[] = {
-	{ "live", SORT_LIVE }, { "count", SORT_COUNT }, { "alloc", SORT_ALLOC }, { "allocs", SORT_ALLOCS },
-	{ "peak", SORT_PEAK }, { "growth", SORT_GROWTH }, { NULL, 0 },
+	{ "live", SORT_LIVE },
+	{ "count", SORT_COUNT },
+	{ "alloc", SORT_ALLOC },
+	{ "allocs", SORT_ALLOCS },
+	{ "peak", SORT_PEAK },
+	{ "growth", SORT_GROWTH },
+	{ NULL, 0 },
 };
 static const struct choice groups[] = {
-	{ "stack", BY_STACK }, { "function", BY_FUNCTION }, { "line", BY_LINE }, { "file", BY_FILE },
-	{ "module", BY_MODULE }, { "process", BY_PROCESS }, { NULL, 0 },
+	{ "stack", BY_STACK }, { "function", BY_FUNCTION }, { "line", BY_LINE },
+	{ "file", BY_FILE },   { "module", BY_MODULE },     { "process", BY_PROCESS },
+	{ NULL, 0 },
 };
 enum { FAMILIES_HEAP = 1, FAMILIES_MMAP = 2 };
 static const struct choice families[] = {
-	{ "heap", FAMILIES_HEAP }, { "mmap", FAMILIES_MMAP }, { "all", FAMILIES_HEAP | FAMILIES_MMAP },
+	{ "heap", FAMILIES_HEAP },
+	{ "mmap", FAMILIES_MMAP },
+	{ "all", FAMILIES_HEAP | FAMILIES_MMAP },
 	{ NULL, 0 },
 };
-static const struct choice rungs[] = { /* enum rung */
-	{ "session", 0 }, { "multi", 1 }, { "perf", 2 }, { NULL, 0 },
+static const struct choice rungs[] = {
+	/* enum rung */
+	{ "session", 0 },
+	{ "multi", 1 },
+	{ "perf", 2 },
+	{ NULL, 0 },
 };
 static const struct choice verbs[] = {
-	{ "top", VERB_TOP }, { "record", VERB_RECORD }, { "report", VERB_REPORT }, { "diff", VERB_DIFF },
-	{ "export", VERB_EXPORT }, { "doctor", VERB_DOCTOR }, { NULL, 0 },
+	{ "top", VERB_TOP },   { "record", VERB_RECORD }, { "report", VERB_REPORT },
+	{ "diff", VERB_DIFF }, { "export", VERB_EXPORT }, { "doctor", VERB_DOCTOR },
+	{ NULL, 0 },
 };
 static const struct choice formats[] = {
-	{ "folded", EXPORT_FOLDED }, { "speedscope", EXPORT_SPEEDSCOPE }, { "json", EXPORT_JSON },
-	{ "csv", EXPORT_CSV }, { NULL, 0 },
+	{ "folded", EXPORT_FOLDED },
+	{ "speedscope", EXPORT_SPEEDSCOPE },
+	{ "json", EXPORT_JSON },
+	{ "csv", EXPORT_CSV },
+	{ NULL, 0 },
 };
 
 enum option_id {
-	OPT_PID, OPT_NAME, OPT_SORT, OPT_TOP, OPT_BY, OPT_CUMULATIVE, OPT_NATIVE, OPT_FAMILY, OPT_INCLUDE,
-	OPT_EXCLUDE, OPT_MIN_SIZE, OPT_MAX_SIZE, OPT_OLDER, OPT_DEPTH, OPT_JSON, OPT_PLAIN, OPT_MAX_BLOCKS,
-	OPT_MAX_STACKS, OPT_ATTACH, OPT_OUTPUT, OPT_FOR, OPT_EVERY, OPT_FORMAT, OPT_GREW, OPT_FAIL, OPT_VERBOSE, OPT_QUIET, OPT_HELP, OPT_VERSION, OPTIONS,
+	OPT_PID,
+	OPT_NAME,
+	OPT_SORT,
+	OPT_TOP,
+	OPT_BY,
+	OPT_CUMULATIVE,
+	OPT_NATIVE,
+	OPT_FAMILY,
+	OPT_INCLUDE,
+	OPT_EXCLUDE,
+	OPT_MIN_SIZE,
+	OPT_MAX_SIZE,
+	OPT_OLDER,
+	OPT_DEPTH,
+	OPT_JSON,
+	OPT_PLAIN,
+	OPT_MAX_BLOCKS,
+	OPT_MAX_STACKS,
+	OPT_ATTACH,
+	OPT_OUTPUT,
+	OPT_FOR,
+	OPT_EVERY,
+	OPT_FORMAT,
+	OPT_GREW,
+	OPT_FAIL,
+	OPT_VERBOSE,
+	OPT_QUIET,
+	OPT_HELP,
+	OPT_VERSION,
+	OPTIONS,
 };
 
 /* The verbs that an option goes with: bits. */
 enum {
-	TOP = 1 << VERB_TOP, RECORD = 1 << VERB_RECORD, REPORT = 1 << VERB_REPORT, DIFF = 1 << VERB_DIFF,
-	EXPORT = 1 << VERB_EXPORT, DOCTOR = 1 << VERB_DOCTOR,
-	OBSERVE = TOP | RECORD | DOCTOR, SHOW = TOP | REPORT | DIFF | DOCTOR, SELECT = SHOW | EXPORT,
+	TOP = 1 << VERB_TOP,
+	RECORD = 1 << VERB_RECORD,
+	REPORT = 1 << VERB_REPORT,
+	DIFF = 1 << VERB_DIFF,
+	EXPORT = 1 << VERB_EXPORT,
+	DOCTOR = 1 << VERB_DOCTOR,
+	OBSERVE = TOP | RECORD | DOCTOR,
+	SHOW = TOP | REPORT | DIFF | DOCTOR,
+	SELECT = SHOW | EXPORT,
 	ANY = OBSERVE | SELECT,
 };
 
@@ -62,31 +111,45 @@ static const struct {
 	unsigned int verbs;
 } table[OPTIONS] = {
 	[OPT_PID] = { 'p', "pid", "PID[,PID...]", "these processes", OBSERVE },
-	[OPT_NAME] = { 'n', "name", "GLOB", "processes whose name matches, those that start later too", OBSERVE },
-	[OPT_SORT] = { 's', "sort", "KEY", "live (default), count, alloc, allocs, peak, growth", SELECT },
+	[OPT_NAME] = { 'n', "name", "GLOB",
+		       "processes whose name matches, those that start later too", OBSERVE },
+	[OPT_SORT] = { 's', "sort", "KEY", "live (default), count, alloc, allocs, peak, growth",
+		       SELECT },
 	[OPT_TOP] = { 't', "top", "N", "rows shown (default 10; 0: all)", SHOW },
-	[OPT_BY] = { 'g', "by", "KEY", "stack (default), function, line, file, module, process", SHOW },
-	[OPT_CUMULATIVE] = { 0, "cumulative", NULL, "with --by: charge every frame of a stack, each once", SHOW },
-	[OPT_NATIVE] = { 0, "native", NULL, "with --by: charge native frames also in Python programs", SHOW },
-	[OPT_FAMILY] = { 0, "family", "FAMILY", "heap, mmap (the program's own anonymous mappings), all (default)", ANY },
-	[OPT_INCLUDE] = { 0, "include", "GLOB", "keep sites with this file, function or module in any frame", SELECT },
+	[OPT_BY] = { 'g', "by", "KEY", "stack (default), function, line, file, module, process",
+		     SHOW },
+	[OPT_CUMULATIVE] = { 0, "cumulative", NULL,
+			     "with --by: charge every frame of a stack, each once", SHOW },
+	[OPT_NATIVE] = { 0, "native", NULL,
+			 "with --by: charge native frames also in Python programs", SHOW },
+	[OPT_FAMILY] = { 0, "family", "FAMILY",
+			 "heap, mmap (the program's own anonymous mappings), all (default)", ANY },
+	[OPT_INCLUDE] = { 0, "include", "GLOB",
+			  "keep sites with this file, function or module in any frame", SELECT },
 	[OPT_EXCLUDE] = { 0, "exclude", "GLOB", "drop them", SELECT },
-	[OPT_MIN_SIZE] = { 'z', "min-size", "N", "only blocks of at least N bytes (K, M, G)", OBSERVE },
+	[OPT_MIN_SIZE] = { 'z', "min-size", "N", "only blocks of at least N bytes (K, M, G)",
+			   OBSERVE },
 	[OPT_MAX_SIZE] = { 'Z', "max-size", "N", "only blocks of at most N bytes", OBSERVE },
-	[OPT_OLDER] = { 0, "older", "D", "only blocks that have lived at least D (500ms, 2s, 5m)", OBSERVE },
+	[OPT_OLDER] = { 0, "older", "D", "only blocks that have lived at least D (500ms, 2s, 5m)",
+			OBSERVE },
 	[OPT_DEPTH] = { 0, "depth", "N", "frames shown (all are captured)", SHOW },
 	[OPT_JSON] = { 0, "json", NULL, "one JSON object a snapshot, a line each", SHOW },
 	[OPT_PLAIN] = { 0, "plain", NULL, "ranked text, also on a terminal", SHOW },
-	[OPT_MAX_BLOCKS] = { 0, "max-blocks", "N", "live blocks that the kernel's table can hold", OBSERVE },
+	[OPT_MAX_BLOCKS] = { 0, "max-blocks", "N", "live blocks that the kernel's table can hold",
+			     OBSERVE },
 	[OPT_MAX_STACKS] = { 0, "max-stacks", "N", "distinct stacks that it can hold", OBSERVE },
-	[OPT_ATTACH] = { 0, "attach", "HOW", "session, multi, perf: force one, to diagnose", OBSERVE },
-	[OPT_OUTPUT] = { 'o', "output", "FILE", "record, export: the file to write", RECORD | EXPORT },
+	[OPT_ATTACH] = { 0, "attach", "HOW", "session, multi, perf: force one, to diagnose",
+			 OBSERVE },
+	[OPT_OUTPUT] = { 'o', "output", "FILE", "record, export: the file to write",
+			 RECORD | EXPORT },
 	[OPT_FOR] = { 0, "for", "D", "record: end after D", RECORD },
 	[OPT_EVERY] = { 0, "every", "D", "record: a numbered file every D", RECORD },
 	[OPT_FORMAT] = { 0, "format", "F", "export: folded, speedscope, json, csv", EXPORT },
 	[OPT_GREW] = { 0, "grew", "SIZE", "diff: only what grew by at least SIZE", DIFF },
-	[OPT_FAIL] = { 0, "fail-on-growth", "SIZE", "diff: exit with 3 if live bytes grew by more than SIZE", DIFF },
-	[OPT_VERBOSE] = { 'v', "verbose", NULL, "say what is probed, where, and what the tables cost", ANY },
+	[OPT_FAIL] = { 0, "fail-on-growth", "SIZE",
+		       "diff: exit with 3 if live bytes grew by more than SIZE", DIFF },
+	[OPT_VERBOSE] = { 'v', "verbose", NULL,
+			  "say what is probed, where, and what the tables cost", ANY },
 	[OPT_QUIET] = { 'q', "quiet", NULL, "say nothing but errors", ANY },
 	[OPT_HELP] = { 'h', "help", NULL, "this text", ANY },
 	[OPT_VERSION] = { 0, "version", NULL, "the version", ANY },
@@ -101,14 +164,16 @@ void options__help(FILE *out)
 	      "memwatch export FILE --format F [-o OUT]               for other programs\n"
 	      "memwatch doctor [-p PID]                               what works here, and why not\n\n"
 	      "Without -p or -n the whole system is observed. INTERVAL is in seconds (default 2),\n"
-	      "COUNT snapshots are shown. Most work needs root (or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE).\n\n", out);
+	      "COUNT snapshots are shown. Most work needs root (or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE).\n\n",
+	      out);
 	for (int i = 0; i < OPTIONS; i++) {
 		char left[40];
 
 		snprintf(left, sizeof(left), "--%s%s%s", table[i].name, table[i].value ? " " : "",
 			 table[i].value ? table[i].value : "");
 		fprintf(out, "  %c%c%c %-22s %s\n", table[i].letter ? '-' : ' ',
-			table[i].letter ? table[i].letter : ' ', table[i].letter ? ',' : ' ', left, table[i].help);
+			table[i].letter ? table[i].letter : ' ', table[i].letter ? ',' : ' ', left,
+			table[i].help);
 	}
 }
 
@@ -149,12 +214,16 @@ static int parse_number(const char *what, const char *value, uint64_t max, uint6
 
 static int parse_bytes(const char *what, const char *value, uint64_t *bytes)
 {
-	return units__parse_bytes(value, bytes) ? refuse(what, value, "bytes are wanted: 512, 4K, 1.5M") : 0;
+	return units__parse_bytes(value, bytes)
+		       ? refuse(what, value, "bytes are wanted: 512, 4K, 1.5M")
+		       : 0;
 }
 
 static int parse_duration(const char *what, const char *value, uint64_t *ns)
 {
-	return units__parse_duration(value, ns) ? refuse(what, value, "a duration is wanted: 500ms, 2s, 5m") : 0;
+	return units__parse_duration(value, ns)
+		       ? refuse(what, value, "a duration is wanted: 500ms, 2s, 5m")
+		       : 0;
 }
 
 static int parse_pids(struct options *options, const char *value)
@@ -166,8 +235,10 @@ static int parse_pids(struct options *options, const char *value)
 		long pid = strtol(at, &end, 10);
 		pid_t *pids;
 
-		if (end == at || *at < '0' || *at > '9' || pid <= 0 || pid > 1 << 22 || (*end && *end != ','))
-			return refuse("--pid", value, "process ids are wanted, with commas between them");
+		if (end == at || *at < '0' || *at > '9' || pid <= 0 || pid > 1 << 22 ||
+		    (*end && *end != ','))
+			return refuse("--pid", value,
+				      "process ids are wanted, with commas between them");
 		pids = realloc(options->pids, (options->pid_count + 1) * sizeof(*pids));
 		if (!pids)
 			return -ENOMEM;
@@ -183,8 +254,8 @@ static int parse_pids(struct options *options, const char *value)
 	}
 }
 
-static int set(struct options *o, enum option_id id, const char *value, size_t *includes, size_t *excludes,
-	       int argc)
+static int set(struct options *o, enum option_id id, const char *value, size_t *includes,
+	       size_t *excludes, int argc)
 {
 	uint64_t number = 0;
 	int chosen = 0, error = 0;
@@ -192,40 +263,103 @@ static int set(struct options *o, enum option_id id, const char *value, size_t *
 
 	snprintf(what, sizeof(what), "--%s", table[id].name);
 	switch (id) {
-	case OPT_PID: return parse_pids(o, value);
-	case OPT_NAME: o->name = value; break;
-	case OPT_SORT: error = choose(sorts, what, value, &chosen); o->query.sort = chosen; break;
-	case OPT_TOP: error = parse_number(what, value, SIZE_MAX, &number); o->query.top = number; break;
-	case OPT_BY: error = choose(groups, what, value, &chosen); o->query.by = chosen; break;
-	case OPT_CUMULATIVE: o->query.cumulative = true; break;
-	case OPT_NATIVE: o->query.native = true; break;
+	case OPT_PID:
+		return parse_pids(o, value);
+	case OPT_NAME:
+		o->name = value;
+		break;
+	case OPT_SORT:
+		error = choose(sorts, what, value, &chosen);
+		o->query.sort = chosen;
+		break;
+	case OPT_TOP:
+		error = parse_number(what, value, SIZE_MAX, &number);
+		o->query.top = number;
+		break;
+	case OPT_BY:
+		error = choose(groups, what, value, &chosen);
+		o->query.by = chosen;
+		break;
+	case OPT_CUMULATIVE:
+		o->query.cumulative = true;
+		break;
+	case OPT_NATIVE:
+		o->query.native = true;
+		break;
 	case OPT_FAMILY:
 		error = choose(families, what, value, &chosen);
 		o->query.heap = chosen & FAMILIES_HEAP;
 		o->query.mmap = chosen & FAMILIES_MMAP;
 		break;
-	case OPT_INCLUDE: o->globs[(*includes)++] = value; break;
-	case OPT_EXCLUDE: o->globs[argc + (*excludes)++] = value; break;
-	case OPT_MIN_SIZE: error = parse_bytes(what, value, &o->min_size); break;
-	case OPT_MAX_SIZE: error = parse_bytes(what, value, &o->max_size); break;
-	case OPT_OLDER: error = parse_duration(what, value, &o->older_ns); break;
-	case OPT_DEPTH: error = parse_number(what, value, SIZE_MAX, &number); o->depth = number; break;
-	case OPT_JSON: o->json = true; break;
-	case OPT_PLAIN: o->plain = true; break;
-	case OPT_MAX_BLOCKS: error = parse_number(what, value, 1 << 30, &number); o->max_blocks = number; break;
-	case OPT_MAX_STACKS: error = parse_number(what, value, 1 << 24, &number); o->max_stacks = number; break;
-	case OPT_ATTACH: error = choose(rungs, what, value, &o->rung); break;
-	case OPT_OUTPUT: o->output = value; break;
-	case OPT_FOR: error = parse_duration(what, value, &o->for_ns); break;
-	case OPT_EVERY: error = parse_duration(what, value, &o->every_ns); break;
-	case OPT_FORMAT: error = choose(formats, what, value, &chosen); o->format = chosen; break;
-	case OPT_GREW: error = parse_bytes(what, value, &o->grew); break;
-	case OPT_FAIL: error = parse_bytes(what, value, &o->fail_on_growth); break;
-	case OPT_VERBOSE: o->log.level = LOG_VERBOSE; break;
-	case OPT_QUIET: o->log.level = LOG_QUIET; break;
-	case OPT_HELP: o->help = true; break;
-	case OPT_VERSION: o->version = true; break;
-	case OPTIONS: break;
+	case OPT_INCLUDE:
+		o->globs[(*includes)++] = value;
+		break;
+	case OPT_EXCLUDE:
+		o->globs[argc + (*excludes)++] = value;
+		break;
+	case OPT_MIN_SIZE:
+		error = parse_bytes(what, value, &o->min_size);
+		break;
+	case OPT_MAX_SIZE:
+		error = parse_bytes(what, value, &o->max_size);
+		break;
+	case OPT_OLDER:
+		error = parse_duration(what, value, &o->older_ns);
+		break;
+	case OPT_DEPTH:
+		error = parse_number(what, value, SIZE_MAX, &number);
+		o->depth = number;
+		break;
+	case OPT_JSON:
+		o->json = true;
+		break;
+	case OPT_PLAIN:
+		o->plain = true;
+		break;
+	case OPT_MAX_BLOCKS:
+		error = parse_number(what, value, 1 << 30, &number);
+		o->max_blocks = number;
+		break;
+	case OPT_MAX_STACKS:
+		error = parse_number(what, value, 1 << 24, &number);
+		o->max_stacks = number;
+		break;
+	case OPT_ATTACH:
+		error = choose(rungs, what, value, &o->rung);
+		break;
+	case OPT_OUTPUT:
+		o->output = value;
+		break;
+	case OPT_FOR:
+		error = parse_duration(what, value, &o->for_ns);
+		break;
+	case OPT_EVERY:
+		error = parse_duration(what, value, &o->every_ns);
+		break;
+	case OPT_FORMAT:
+		error = choose(formats, what, value, &chosen);
+		o->format = chosen;
+		break;
+	case OPT_GREW:
+		error = parse_bytes(what, value, &o->grew);
+		break;
+	case OPT_FAIL:
+		error = parse_bytes(what, value, &o->fail_on_growth);
+		break;
+	case OPT_VERBOSE:
+		o->log.level = LOG_VERBOSE;
+		break;
+	case OPT_QUIET:
+		o->log.level = LOG_QUIET;
+		break;
+	case OPT_HELP:
+		o->help = true;
+		break;
+	case OPT_VERSION:
+		o->version = true;
+		break;
+	case OPTIONS:
+		break;
 	}
 	if (!error && (id == OPT_MAX_BLOCKS || id == OPT_MAX_STACKS) && !number)
 		return refuse(what, value, "at least 1 is wanted");
@@ -242,7 +376,8 @@ static int check_verb(const struct options *o, const bool *given)
 			continue;
 		snprintf(what, sizeof(what), "--%s", table[id].name);
 		if (id == OPT_OLDER || id == OPT_MIN_SIZE || id == OPT_MAX_SIZE)
-			return refuse(what, "", "a file does not hold single blocks: give it to record");
+			return refuse(what, "",
+				      "a file does not hold single blocks: give it to record");
 		return refuse(what, "", "does not go with this verb; see memwatch --help");
 	}
 	return 0;
@@ -255,7 +390,8 @@ static int parse_files(struct options *options, char **arguments, int count)
 
 	if (count < wanted)
 		return refuse(options->verb == VERB_DIFF ? "diff" : "FILE", "",
-			      options->verb == VERB_DIFF ? "two files are wanted: OLD NEW" : "a file is wanted");
+			      options->verb == VERB_DIFF ? "two files are wanted: OLD NEW"
+							 : "a file is wanted");
 	if (count > wanted)
 		return refuse("argument", arguments[wanted], "one file too many");
 	for (int i = 0; i < wanted; i++)
@@ -268,16 +404,22 @@ static int parse_positional(struct options *options, char **arguments, int count
 	int most = options->verb == VERB_RECORD ? 1 : 2;
 	int error = 0;
 
-	if (options->verb == VERB_REPORT || options->verb == VERB_DIFF || options->verb == VERB_EXPORT)
+	if (options->verb == VERB_REPORT || options->verb == VERB_DIFF ||
+	    options->verb == VERB_EXPORT)
 		return parse_files(options, arguments, count);
 	if (count > most)
-		return refuse("argument", arguments[most], most == 1 ? "INTERVAL is all that record takes" :
-			      "INTERVAL and COUNT are all that is taken; see memwatch --help");
+		return refuse(
+			"argument", arguments[most],
+			most == 1
+				? "INTERVAL is all that record takes"
+				: "INTERVAL and COUNT are all that is taken; see memwatch --help");
 	if (count > 0) {
 		error = units__parse_duration(arguments[0], &options->interval_ns);
-		if (error || options->interval_ns < 1000000 || options->interval_ns > 86400000000000ULL)
-			return refuse("argument", arguments[0],
-				      "no verb of this build and no interval in seconds (0.001 to 86400)");
+		if (error || options->interval_ns < 1000000 ||
+		    options->interval_ns > 86400000000000ULL)
+			return refuse(
+				"argument", arguments[0],
+				"no verb of this build and no interval in seconds (0.001 to 86400)");
 	}
 	if (count > 1)
 		error = parse_number("COUNT", arguments[1], UINT64_MAX, &options->count);
@@ -291,7 +433,8 @@ static int check(const struct options *o)
 	if (o->pid_count && o->name)
 		return refuse("--name", o->name, "not together with --pid");
 	if (o->query.by == BY_STACK && (o->query.cumulative || o->query.native))
-		return refuse(o->query.cumulative ? "--cumulative" : "--native", "", "goes with --by KEY");
+		return refuse(o->query.cumulative ? "--cumulative" : "--native", "",
+			      "goes with --by KEY");
 	if (o->min_size > o->max_size)
 		return refuse("--min-size", "", "is above --max-size: no block would be counted");
 	if (o->json && o->plain)
@@ -310,7 +453,8 @@ static void fill_getopt(struct option *longs, char *shorts)
 {
 	*shorts++ = ':';
 	for (int i = 0; i < OPTIONS; i++) {
-		longs[i] = (struct option){ table[i].name, table[i].value ? required_argument : no_argument, NULL,
+		longs[i] = (struct option){ table[i].name,
+					    table[i].value ? required_argument : no_argument, NULL,
 					    256 + i };
 		if (!table[i].letter)
 			continue;
@@ -343,7 +487,8 @@ static int parse_options(struct options *options, int argc, char **argv, bool *g
 		int error, id = option_of(got);
 
 		if (got == ':')
-			return refuse("option", argv[optind - 1], "a value is missing; see memwatch --help");
+			return refuse("option", argv[optind - 1],
+				      "a value is missing; see memwatch --help");
 		if (id < 0)
 			return refuse("option", argv[optind - 1], "unknown; see memwatch --help");
 		given[id] = true;

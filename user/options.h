@@ -38,7 +38,8 @@ struct options {
 	const char **globs;       /* owned: what query.include and query.exclude point into */
 };
 
-/* 0; or -EINVAL after saying on standard error, in one line, what is wrong. options__free either way. */
+/* 0; or -EINVAL after saying on standard error, in one line, what is wrong. options__free either
+ * way. */
 int options__parse(struct options *options, int argc, char **argv);
 void options__free(struct options *options);
 void options__help(FILE *out);

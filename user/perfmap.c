@@ -34,7 +34,8 @@ struct perfmap *perfmap__open(pid_t pid)
 	int error = process__status(pid, &status);
 
 	if (!error) {
-		snprintf(path, sizeof(path), "/proc/%d/root/tmp/perf-%d.map", pid, status.inner_pid);
+		snprintf(path, sizeof(path), "/proc/%d/root/tmp/perf-%d.map", pid,
+			 status.inner_pid);
 		map = calloc(1, sizeof(*map));
 		error = map ? map->fd = file__open(path, &stat) : -ENOMEM;
 	}

@@ -24,7 +24,8 @@ static uint64_t cookie_of(const struct plan_item *item)
 	return cookie;
 }
 
-/* The kernel arms a return probe in the word under the stack pointer: it must be the return address. */
+/* The kernel arms a return probe in the word under the stack pointer: it must be the return
+ * address. */
 static void move_to_entry(struct placement *placement)
 {
 	static const uint8_t registers[PLACEMENT_ARGS] = { 7, 6, 2, 1, 8, 9 };
@@ -64,8 +65,8 @@ static int add_exits(struct plan *plan, const struct object *object, struct plan
 	return error;
 }
 
-static int plan_item(struct plan *plan, const struct object *object, const struct plan_options *options,
-		     struct plan_item *item)
+static int plan_item(struct plan *plan, const struct object *object,
+		     const struct plan_options *options, struct plan_item *item)
 {
 	int error = allocator__place(object, &item->entry, &item->placement);
 
@@ -91,8 +92,9 @@ static int plan_item(struct plan *plan, const struct object *object, const struc
 }
 
 /*
- * The kernel takes the points in their order while the target runs. Frees go first and exits before entries: a
- * block that is recorded must not be freed unseen, nor a call be remembered whose return nobody sees.
+ * The kernel takes the points in their order while the target runs. Frees go first and exits before
+ * entries: a block that is recorded must not be freed unseen, nor a call be remembered whose return
+ * nobody sees.
  */
 static int rank(const struct attach_point *point)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef MEMWATCH_PLAN_H
 #define MEMWATCH_PLAN_H
-/* What is probed in one object: its allocator entry points, each with its place and how its return is seen. */
+/* What is probed in one object: its allocator entry points, each with its place and how its return
+ * is seen. */
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -33,7 +34,8 @@ struct plan {
 	bool is_allocator; /* defines malloc: what it maps inside is its own affair */
 };
 
-/* 0 with no items when the object has no entry points; -ENOEXEC when it is no usable ELF file; else -errno. */
+/* 0 with no items when the object has no entry points; -ENOEXEC when it is no usable ELF file; else
+ * -errno. */
 int plan__make(const struct object *object, const struct plan_options *options, struct plan *plan);
 void plan__free(struct plan *plan);
 

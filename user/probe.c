@@ -101,11 +101,16 @@ static int size_maps(struct probe *probe)
 		struct bpf_map *map;
 		uint32_t entries;
 	} sizes[] = {
-		{ s->maps.blocks, o->max_blocks }, { s->maps.stacks, o->max_stacks },
-		{ s->maps.sites, o->max_sites }, { s->maps.site_ids, o->max_sites },
-		{ s->maps.free_sites, o->max_sites }, { s->maps.books, o->max_books + 1 },
-		{ s->maps.free_books, o->max_books + 1 }, { s->maps.tgids, o->max_books + 1 },
-		{ s->maps.rows, o->max_rows }, { s->maps.mappings, o->max_mappings },
+		{ s->maps.blocks, o->max_blocks },
+		{ s->maps.stacks, o->max_stacks },
+		{ s->maps.sites, o->max_sites },
+		{ s->maps.site_ids, o->max_sites },
+		{ s->maps.free_sites, o->max_sites },
+		{ s->maps.books, o->max_books + 1 },
+		{ s->maps.free_books, o->max_books + 1 },
+		{ s->maps.tgids, o->max_books + 1 },
+		{ s->maps.rows, o->max_rows },
+		{ s->maps.mappings, o->max_mappings },
 		{ s->maps.memos, o->memos },
 	};
 
@@ -126,12 +131,18 @@ static struct bpf_program *program_of(const struct probe *probe, enum program pr
 	bool session = probe->options.rung == RUNG_SESSION;
 
 	switch (program) {
-	case PROGRAM_ENTER: return session ? s->progs.heap__session : s->progs.heap__enter;
-	case PROGRAM_RETURN: return session ? NULL : s->progs.heap__return;
-	case PROGRAM_LOADER: return s->progs.loader__change;
-	case PROGRAM_TRIAL: return s->progs.trial__hit;
-	case PROGRAM_TRIAL_RETURN: return session ? NULL : s->progs.trial__return;
-	default: return NULL;
+	case PROGRAM_ENTER:
+		return session ? s->progs.heap__session : s->progs.heap__enter;
+	case PROGRAM_RETURN:
+		return session ? NULL : s->progs.heap__return;
+	case PROGRAM_LOADER:
+		return s->progs.loader__change;
+	case PROGRAM_TRIAL:
+		return s->progs.trial__hit;
+	case PROGRAM_TRIAL_RETURN:
+		return session ? NULL : s->progs.trial__return;
+	default:
+		return NULL;
 	}
 }
 
@@ -139,7 +150,8 @@ static struct bpf_program *program_of(const struct probe *probe, enum program pr
 static void choose_programs(struct probe *probe)
 {
 	static const enum bpf_attach_type types[RUNGS] = {
-		[RUNG_SESSION] = BPF_ATTACH_UPROBE_SESSION, [RUNG_MULTI] = BPF_ATTACH_UPROBE_MULTI,
+		[RUNG_SESSION] = BPF_ATTACH_UPROBE_SESSION,
+		[RUNG_MULTI] = BPF_ATTACH_UPROBE_MULTI,
 	};
 	const struct probe_options *o = &probe->options;
 	struct bpf_program *program;
@@ -169,7 +181,8 @@ static int map_area(struct area *area, const struct bpf_map *map)
 	size_t value = (bpf_map__value_size(map) + 7) / 8 * 8;
 
 	area->size = (value * bpf_map__max_entries(map) + page - 1) / page * page;
-	area->base = mmap(NULL, area->size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	area->base =
+		mmap(NULL, area->size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
 	if (area->base != MAP_FAILED)
 		return 0;
 	area->base = NULL;
@@ -325,7 +338,8 @@ struct probe_cost probe__cost(const struct probe *probe)
 	};
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, s->obj) {
+	bpf_object__for_each_map(map, s->obj)
+	{
 		uint64_t entries = bpf_map__max_entries(map);
 
 		if (bpf_map__type(map) == BPF_MAP_TYPE_HASH)
@@ -382,11 +396,13 @@ int probe__set_python(struct probe *probe, uint32_t id, const struct python_reco
 
 	if (!book)
 		return -EINVAL;
-	error = bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.pythons), &id, python, BPF_ANY);
+	error = bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.pythons), &id, python,
+				    BPF_ANY);
 	if (error)
 		return error;
 	__atomic_store_n(&book->python, 1, __ATOMIC_SEQ_CST);
-	__atomic_add_fetch(&book->generation, 1, __ATOMIC_SEQ_CST); /* memos without Python are void */
+	__atomic_add_fetch(&book->generation, 1,
+			   __ATOMIC_SEQ_CST); /* memos without Python are void */
 	return 0;
 }
 
@@ -408,10 +424,11 @@ struct loss_record probe__losses(const struct probe *probe)
 }
 
 /*
- * Reads a hash in batches: get_next_key restarts when its key has gone, a batch does not. -ENOSPC says that one
- * bucket holds more than the batch; it is then doubled.
+ * Reads a hash in batches: get_next_key restarts when its key has gone, a batch does not. -ENOSPC
+ * says that one bucket holds more than the batch; it is then doubled.
  */
-static int each(const struct bpf_map *map, int (*call)(void *, const void *, const void *), void *context)
+static int each(const struct bpf_map *map, int (*call)(void *, const void *, const void *),
+		void *context)
 {
 	size_t key_size = bpf_map__key_size(map), value_size = bpf_map__value_size(map);
 	uint32_t capacity = BATCH, count, in, out;
@@ -421,8 +438,8 @@ static int each(const struct bpf_map *map, int (*call)(void *, const void *, con
 
 	while (keys && values && !error) {
 		count = capacity;
-		error = bpf_map_lookup_batch(bpf_map__fd(map), first ? NULL : &in, &out, keys, values,
-					     &count, NULL);
+		error = bpf_map_lookup_batch(bpf_map__fd(map), first ? NULL : &in, &out, keys,
+					     values, &count, NULL);
 		if (error == -ENOSPC) {
 			free(keys);
 			free(values);

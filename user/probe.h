@@ -15,7 +15,14 @@
 /* How a program gets to its instruction; the ladder of attach.c, best first. */
 enum rung { RUNG_SESSION, RUNG_MULTI, RUNG_PERF, RUNGS };
 
-enum program { PROGRAM_ENTER, PROGRAM_RETURN, PROGRAM_LOADER, PROGRAM_TRIAL, PROGRAM_TRIAL_RETURN, PROGRAMS };
+enum program {
+	PROGRAM_ENTER,
+	PROGRAM_RETURN,
+	PROGRAM_LOADER,
+	PROGRAM_TRIAL,
+	PROGRAM_TRIAL_RETURN,
+	PROGRAMS
+};
 
 struct probe_options {
 	enum rung rung;
@@ -43,7 +50,8 @@ struct probe_cost {
 	uint64_t fixed, per_block, per_stack, per_site;
 };
 struct probe_cost probe__cost(const struct probe *probe);
-const struct probe_options *probe__options(const struct probe *probe); /* with the defaults filled in */
+const struct probe_options *
+probe__options(const struct probe *probe); /* with the defaults filled in */
 
 int probe__add_target(struct probe *probe, pid_t pid);
 /* Opens a book for a process before the probes are live. Returns its id or -errno. */

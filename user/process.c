@@ -90,7 +90,8 @@ static int proc__numbers(const char *path, pid_t **numbers, size_t *count)
 		if (!isdigit((unsigned char)entry->d_name[0]))
 			continue;
 		if (used == room) {
-			pid_t *larger = reallocarray(list, room = room ? room * 2 : 64, sizeof(*list));
+			pid_t *larger =
+				reallocarray(list, room = room ? room * 2 : 64, sizeof(*list));
 
 			if (!larger) {
 				free(list);
@@ -169,9 +170,10 @@ static int mapping__parse(const char *line, struct mapping *mapping)
 	char prot[5];
 	int path = 0;
 
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 "%n", &mapping->start,
-		   &mapping->end, prot, &mapping->offset, &mapping->major, &mapping->minor,
-		   &mapping->inode, &path) != 7 || strlen(prot) != 4)
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 "%n",
+		   &mapping->start, &mapping->end, prot, &mapping->offset, &mapping->major,
+		   &mapping->minor, &mapping->inode, &path) != 7 ||
+	    strlen(prot) != 4)
 		return -EINVAL;
 	mapping->prot = (prot[0] == 'r' ? MAPPING_READ : 0) | (prot[1] == 'w' ? MAPPING_WRITE : 0) |
 			(prot[2] == 'x' ? MAPPING_EXEC : 0);
@@ -200,7 +202,8 @@ static int mappings__parse(char *text, struct mappings *mappings)
 	size_t lines = text__lines(text);
 	char *line, *rest = text;
 
-	*mappings = (struct mappings){ .items = calloc(lines ? lines : 1, sizeof(*mappings->items)) };
+	*mappings =
+		(struct mappings){ .items = calloc(lines ? lines : 1, sizeof(*mappings->items)) };
 	if (!mappings->items)
 		return -ENOMEM;
 	while (lines-- && (line = strsep(&rest, "\n"))) {
@@ -330,8 +333,10 @@ static int stat__parse(const char *text, unsigned long *flags, uint64_t *start_t
 {
 	const char *rest = strrchr(text, ')');
 
-	if (!rest || sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d"
-				      " %*d %*d %*d %*d %" SCNu64, flags, start_time) != 2)
+	if (!rest || sscanf(rest + 1,
+			    " %*c %*d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d"
+			    " %*d %*d %*d %*d %" SCNu64,
+			    flags, start_time) != 2)
 		return -EINVAL;
 	return 0;
 }

@@ -29,7 +29,8 @@ struct mappings {
 
 int process__mappings(pid_t pid, struct mappings *mappings); /* the caller frees */
 void mappings__free(struct mappings *mappings);
-const struct mapping *mappings__find(const struct mappings *mappings, uint64_t address); /* or NULL */
+const struct mapping *mappings__find(const struct mappings *mappings,
+				     uint64_t address); /* or NULL */
 
 int process__comm(pid_t pid, char comm[COMM_SIZE]);
 

@@ -100,13 +100,16 @@ static void erase(struct ranges *ranges, size_t at)
 static void report_removed(struct ranges *ranges, const struct origin *origin, uint64_t bytes)
 {
 	struct ranges_change change = {
-		.stack = origin->stack, .removed_bytes = bytes, .removed_count = !origin->pieces,
+		.stack = origin->stack,
+		.removed_bytes = bytes,
+		.removed_count = !origin->pieces,
 	};
 
 	ranges->report(ranges->context, &change);
 }
 
-/* Cuts [start, end) out of the range at `at`. Returns how many ranges are there instead, or -ENOMEM. */
+/* Cuts [start, end) out of the range at `at`. Returns how many ranges are there instead, or
+ * -ENOMEM. */
 static int cut(struct ranges *ranges, size_t at, uint64_t start, uint64_t end)
 {
 	struct range old = ranges->items[at], *range = &ranges->items[at];
@@ -162,7 +165,8 @@ int ranges__unmap(struct ranges *ranges, uint64_t address, uint64_t length)
 	return 0;
 }
 
-int ranges__map(struct ranges *ranges, uint64_t address, uint64_t length, uint64_t stack, uint64_t birth)
+int ranges__map(struct ranges *ranges, uint64_t address, uint64_t length, uint64_t stack,
+		uint64_t birth)
 {
 	struct ranges_change change = { .stack = stack, .added_bytes = length, .added_count = 1 };
 	struct range range = { address, page_up(address + length), 0, NULL };
@@ -193,8 +197,8 @@ static int is_known(const struct ranges *ranges, uint64_t address, uint64_t leng
 	return at < ranges->count && ranges->items[at].start < address + (length ? length : 1);
 }
 
-int ranges__remap(struct ranges *ranges, uint64_t old_address, uint64_t old_length, uint64_t address,
-		  uint64_t length, int keep, uint64_t stack, uint64_t birth)
+int ranges__remap(struct ranges *ranges, uint64_t old_address, uint64_t old_length,
+		  uint64_t address, uint64_t length, int keep, uint64_t stack, uint64_t birth)
 {
 	int error = 0;
 

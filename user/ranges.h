@@ -2,9 +2,9 @@
 #ifndef MEMWATCH_RANGES_H
 #define MEMWATCH_RANGES_H
 /*
- * The mappings that one program made for itself, by range. Partial munmap, mremap and MAP_FIXED split
- * and shrink them; every change is reported as bytes and blocks of the stack that mapped them. A
- * mapping counts as one block until its last page has gone. Pure: no system calls.
+ * The mappings that one program made for itself, by range. Partial munmap, mremap and MAP_FIXED
+ * split and shrink them; every change is reported as bytes and blocks of the stack that mapped
+ * them. A mapping counts as one block until its last page has gone. Pure: no system calls.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -22,15 +22,18 @@ typedef void (*ranges_report)(void *context, const struct ranges_change *change)
 struct ranges *ranges__new(ranges_report report, void *context); /* NULL: no memory */
 void ranges__free(struct ranges *ranges);
 
-/* Lengths are in bytes, as requested; a range covers whole pages. 0, or -ENOMEM. `birth` is any clock's ns. */
-int ranges__map(struct ranges *ranges, uint64_t address, uint64_t length, uint64_t stack, uint64_t birth);
+/* Lengths are in bytes, as requested; a range covers whole pages. 0, or -ENOMEM. `birth` is any
+ * clock's ns. */
+int ranges__map(struct ranges *ranges, uint64_t address, uint64_t length, uint64_t stack,
+		uint64_t birth);
 int ranges__unmap(struct ranges *ranges, uint64_t address, uint64_t length);
 /* mremap: nothing happens when no part of the old range is known. `keep` is MREMAP_DONTUNMAP. */
-int ranges__remap(struct ranges *ranges, uint64_t old_address, uint64_t old_length, uint64_t address,
-		  uint64_t length, int keep, uint64_t stack, uint64_t birth);
+int ranges__remap(struct ranges *ranges, uint64_t old_address, uint64_t old_length,
+		  uint64_t address, uint64_t length, int keep, uint64_t stack, uint64_t birth);
 
 /* What is mapped now, piece by piece; `count` is 1 for the first piece of a mapping, else 0. */
-typedef void (*ranges_piece)(void *context, uint64_t stack, uint64_t bytes, uint64_t count, uint64_t birth);
+typedef void (*ranges_piece)(void *context, uint64_t stack, uint64_t bytes, uint64_t count,
+			     uint64_t birth);
 void ranges__each(const struct ranges *ranges, ranges_piece call, void *context);
 
 #endif

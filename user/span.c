@@ -60,7 +60,8 @@ static size_t spans__started(const struct spans *spans, uint64_t address)
 	return low;
 }
 
-const struct span *spans__find(const struct spans *spans, uint64_t address, const struct span *after)
+const struct span *spans__find(const struct spans *spans, uint64_t address,
+			       const struct span *after)
 {
 	size_t i = after ? (size_t)(after - spans->items) : spans__started(spans, address);
 

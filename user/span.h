@@ -23,7 +23,8 @@ void spans__sort(struct spans *spans); /* after the last add, before the first f
  * The span around `address` that starts last; of those with one start, the one of the greatest
  * item. With `after`, the next one behind that. NULL: no more.
  */
-const struct span *spans__find(const struct spans *spans, uint64_t address, const struct span *after);
+const struct span *spans__find(const struct spans *spans, uint64_t address,
+			       const struct span *after);
 void spans__free(struct spans *spans);
 
 #endif

@@ -109,8 +109,9 @@ static void source__read_segments(struct source *source)
 
 		if (gelf_getphdr(source->elf, i, &header) && header.p_type == PT_LOAD &&
 		    header.p_flags & PF_X)
-			source->segments[source->segment_count++] = (struct segment){
-				header.p_offset, header.p_filesz, header.p_vaddr };
+			source->segments[source->segment_count++] =
+				(struct segment){ header.p_offset, header.p_filesz,
+						  header.p_vaddr };
 	}
 }
 
@@ -169,7 +170,8 @@ static int source__read(struct source *source)
 	return source__read_symtab(source);
 }
 
-static int symbols__source(struct symbols *symbols, const struct object *object, struct source **found)
+static int symbols__source(struct symbols *symbols, const struct object *object,
+			   struct source **found)
 {
 	struct source *source;
 	int error;
@@ -238,7 +240,8 @@ static int symbols__name(struct symbols *symbols, const struct source *source, u
 	*name = (struct name){ .line = frame->line, .inlined = frame->inlined };
 	if (function && *function && !(name->function = symbols__readable(symbols, function)))
 		return -ENOMEM;
-	if (frame->file && !(name->file = string_pool__add(symbols->strings, frame->file, strlen(frame->file))))
+	if (frame->file &&
+	    !(name->file = string_pool__add(symbols->strings, frame->file, strlen(frame->file))))
 		return -ENOMEM;
 	return 0;
 }
@@ -247,7 +250,8 @@ static int symbols__name(struct symbols *symbols, const struct source *source, u
 static int source__frames(const struct source *source, uint64_t address, struct dwarf_frame *frames)
 {
 	struct symtab_match match;
-	int count = source->dwarf ? dwarf_index__find(source->dwarf, address, frames, FRAMES_MAX) : 0;
+	int count = source->dwarf ? dwarf_index__find(source->dwarf, address, frames, FRAMES_MAX)
+				  : 0;
 
 	if (count)
 		return count;

@@ -13,7 +13,8 @@ enum { SYMBOLS_MAX = 16 * 1024 * 1024 }; /* in one object; clang has 0.5 million
 struct symbol {
 	uint64_t start, end; /* addresses; end == start until the size is known */
 	uint64_t limit;      /* end of its section */
-	const char *name;    /* in the ELF's string table; NULL: ends what is before it, names nothing */
+	const char
+		*name;    /* in the ELF's string table; NULL: ends what is before it, names nothing */
 	bool local;
 	bool may_extend;     /* without a size, it reaches up to the next symbol */
 };
@@ -98,7 +99,8 @@ static int symtab__add_sym(struct symtab *symtab, const struct table *table, con
 	if (!table__code_section(table, sym, &section))
 		return 0;
 	symbol.limit = section.sh_addr + section.sh_size;
-	symbol.end += sym->st_size < symbol.limit - symbol.start ? sym->st_size : symbol.limit - symbol.start;
+	symbol.end += sym->st_size < symbol.limit - symbol.start ? sym->st_size
+								 : symbol.limit - symbol.start;
 	symbol.local = GELF_ST_BIND(sym->st_info) == STB_LOCAL;
 	symbol.may_extend = table->complete;
 	if (sym__is_function(sym))
@@ -108,7 +110,8 @@ static int symtab__add_sym(struct symtab *symtab, const struct table *table, con
 	return symtab__append(symtab, &symbol);
 }
 
-/* `strip -x` takes the local symbols: what then lies behind a symbol may be a function without one. */
+/* `strip -x` takes the local symbols: what then lies behind a symbol may be a function without one.
+ */
 static bool table__has_local_functions(const struct table *table)
 {
 	GElf_Sym sym;

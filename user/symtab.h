@@ -13,7 +13,8 @@ void symtab__free(struct symtab *symtab);
 /* Adds the functions of `elf`'s tables of `type` (SHT_SYMTAB, SHT_DYNSYM); it must live as long as
  * `symtab`. How many it added, or -ENOMEM. */
 int symtab__add(struct symtab *symtab, Elf *elf, unsigned int type);
-int symtab__sort(struct symtab *symtab); /* after the last add, before the first find; 0 or -ENOMEM */
+int symtab__sort(
+	struct symtab *symtab); /* after the last add, before the first find; 0 or -ENOMEM */
 
 struct symtab_match {
 	const char *name; /* as in the file, with a version if it has one */

@@ -148,7 +148,7 @@ static uint8_t class_of(uint32_t count)
 	uint8_t class = 0;
 
 	while (class + 1 < CLASSES && (uint32_t)SLICE_MIN << class < count)
-		class++;
+		class ++;
 	return class;
 }
 
@@ -227,7 +227,9 @@ static int write_slice(struct tables *tables, pid_t pid, const struct mappings *
 		if (object)
 			error = need_rows(tables, object) ?: error;
 		records[n++] = (struct mapping_record){
-			.start = mapping->start, .end = mapping->end, .offset = mapping->offset,
+			.start = mapping->start,
+			.end = mapping->end,
+			.offset = mapping->offset,
 			.object = object ? object__id(object) : 0,
 		};
 	}

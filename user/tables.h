@@ -2,8 +2,8 @@
 #ifndef MEMWATCH_TABLES_H
 #define MEMWATCH_TABLES_H
 /*
- * What the kernel side needs to walk a stack: the unwinding rows of every object, built once and shared by all
- * processes, and each process's executable mappings. Functions return 0 or -errno.
+ * What the kernel side needs to walk a stack: the unwinding rows of every object, built once and
+ * shared by all processes, and each process's executable mappings. Functions return 0 or -errno.
  */
 #include <stddef.h>
 #include <stdint.h>

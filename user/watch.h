@@ -2,9 +2,9 @@
 #ifndef MEMWATCH_WATCH_H
 #define MEMWATCH_WATCH_H
 /*
- * The processes under observation: finds their allocators, attaches, keeps the kernel's tables up to date,
- * and keeps the ranges of the mmap family. The functions that can fail for the user's reasons say so
- * themselves, in one line.
+ * The processes under observation: finds their allocators, attaches, keeps the kernel's tables up
+ * to date, and keeps the ranges of the mmap family. The functions that can fail for the user's
+ * reasons say so themselves, in one line.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,13 +52,16 @@ struct watched { /* a process, from its start or exec to its end: a book */
 
 struct watch;
 
-struct watch *watch__new(const struct watch_options *options, const struct log *log); /* NULL: said why */
+struct watch *watch__new(const struct watch_options *options,
+			 const struct log *log); /* NULL: said why */
 void watch__free(struct watch *watch);
 
 int watch__fd(const struct watch *watch);  /* readable when watch__handle has something to do */
 void watch__handle(struct watch *watch);   /* events of the kernel side */
-void watch__tick(struct watch *watch);     /* some times a second: new processes and objects, late mappings */
-bool watch__names_pids(const struct watch *watch); /* observes only processes that were named by pid */
+void watch__tick(
+	struct watch *watch);     /* some times a second: new processes and objects, late mappings */
+bool watch__names_pids(
+	const struct watch *watch); /* observes only processes that were named by pid */
 bool watch__is_over(const struct watch *watch); /* the processes named have all ended */
 /* Forgets processes that ended and were shown. */
 void watch__sweep(struct watch *watch);

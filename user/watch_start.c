@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How watching begins: what this kernel allows, whom we may watch, and everything in place before it is live. */
+/* How watching begins: what this kernel allows, whom we may watch, and everything in place before
+ * it is live. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@ static int choose_rung(struct watch *watch)
 
 		if (error) {
 			log__error("--attach %s does not work here: %s%s%s", rung__name(rung),
-				   strerror(-error), *probe__complaint() ? "; " : "", probe__complaint());
+				   strerror(-error), *probe__complaint() ? "; " : "",
+				   probe__complaint());
 			return error;
 		}
 	} else {
@@ -26,18 +28,20 @@ static int choose_rung(struct watch *watch)
 	}
 	if (rung < 0) {
 		if (rung == -EPERM || rung == -EACCES)
-			log__error("not permitted to use BPF and uprobes: run it with sudo, or with "
-				   "CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE");
+			log__error(
+				"not permitted to use BPF and uprobes: run it with sudo, or with "
+				"CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE");
 		else
-			log__error("no way to attach works on this kernel: %s (%s)", strerror(-rung),
-				   probe__complaint());
+			log__error("no way to attach works on this kernel: %s (%s)",
+				   strerror(-rung), probe__complaint());
 		return rung;
 	}
 	watch->rung = rung;
 	attach__try_seccomp(rung, &watch->seccomp_kills);
 	log__detail(watch->log, "attaching by %s links%s", rung__name(rung),
 		    watch->seccomp_kills ? "; return probes would kill confined processes here: "
-					   "their returns are seen at `ret` instructions" : "");
+					   "their returns are seen at `ret` instructions"
+					 : "");
 	return 0;
 }
 
@@ -55,7 +59,8 @@ static int check_pid(pid_t pid)
 	else if (status.state == PROCESS_ZOMBIE)
 		log__error("process %d is a zombie: it has ended and its memory is gone", pid);
 	else if (status.tgid != pid)
-		log__error("%d is a thread of process %d: use -p %d", pid, status.tgid, status.tgid);
+		log__error("%d is a thread of process %d: use -p %d", pid, status.tgid,
+			   status.tgid);
 	else if (pid == getpid())
 		log__error("memwatch does not observe itself");
 	else
@@ -86,8 +91,10 @@ static void say_no_allocator(struct watch *watch, pid_t pid)
 			 *looked ? ", " : "", object__name(object));
 	}
 	mappings__free(&mappings);
-	log__error("process %d: no allocator found (malloc and its family) in %s: a static program needs its "
-		   "symbol table; Go has an allocator of its own", pid, *looked ? looked : "its files");
+	log__error(
+		"process %d: no allocator found (malloc and its family) in %s: a static program needs its "
+		"symbol table; Go has an allocator of its own",
+		pid, *looked ? looked : "its files");
 }
 
 /* Before the probes are live each process has a book, its mappings and the rows. */
@@ -139,7 +146,8 @@ static int attach_targets(struct watch *watch)
 		if (points > 0)
 			continue;
 		if (points == -EACCES || points == -EPERM)
-			log__error("process %d: not permitted to read its mappings: run with sudo", pid);
+			log__error("process %d: not permitted to read its mappings: run with sudo",
+				   pid);
 		else if (points < 0)
 			log__error("process %d has ended", pid);
 		else
@@ -159,9 +167,11 @@ static int start_probe(struct watch *watch)
 	watch->probe = probe__new(&options);
 	if (!watch->probe) {
 		error = -errno;
-		log__error("the BPF programs could not be loaded: %s (%s)%s", strerror(-error), probe__complaint(),
-			   error == -ENOMEM || error == -E2BIG ?
-			   ": smaller --max-blocks or --max-stacks would help" : "");
+		log__error("the BPF programs could not be loaded: %s (%s)%s", strerror(-error),
+			   probe__complaint(),
+			   error == -ENOMEM || error == -E2BIG
+				   ? ": smaller --max-blocks or --max-stacks would help"
+				   : "");
 		return error;
 	}
 	watch->attachments = attachments__new(watch->probe);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef MEMWATCH_WATCH_STATE_H
 #define MEMWATCH_WATCH_STATE_H
-/* What watch.c and its parts (watch_start.c, watch_sweep.c) share; nobody else includes it. */
+/* What the parts of the watch (watch_events.c, watch_start.c, watch_sweep.c) share; nobody else includes it. */
 #include "attach.h"
 #include "python.h"
 #include "tables.h"
@@ -45,13 +45,15 @@ struct watch {
 	struct spare_stack *spares;
 };
 
-
 bool watch__wants(const struct watch *watch, const char *comm); /* by --name */
 void watch__forget_spares(struct watch *watch); /* what the sweep remembers */
 int watch__start(struct watch *watch);          /* says itself why it cannot; -errno */
-int watch__open(struct watch *watch, pid_t pid); /* a book for a process, before the probes are live */
-int watch__attach_process(struct watch *watch, pid_t pid); /* how many probes it then has, or -errno */
-void watch__scan_processes(struct watch *watch); /* attaches to what processes unknown so far bring */
+int watch__open(struct watch *watch,
+		pid_t pid); /* a book for a process, before the probes are live */
+int watch__attach_process(struct watch *watch,
+			  pid_t pid); /* how many probes it then has, or -errno */
+void watch__scan_processes(
+	struct watch *watch); /* attaches to what processes unknown so far bring */
 void watch__drop(struct watch *watch, struct watched *watched);
 
 #endif

@@ -119,8 +119,9 @@ static uint64_t delete_spares(struct watch *watch, struct spare_stack *used)
 }
 
 /*
- * Stacks of processes that have gone fill the table of a long watch. One that no site refers to goes, but
- * not at once: a call that is under way may have just been given it. Memos that knew it are void.
+ * Stacks of processes that have gone fill the table of a long watch. One that no site refers to
+ * goes, but not at once: a call that is under way may have just been given it. Memos that knew it
+ * are void.
  */
 static void sweep_stacks(struct watch *watch)
 {
@@ -138,7 +139,8 @@ static void sweep_stacks(struct watch *watch)
 	if (!deleted)
 		return;
 	for (struct watched *w = watch->watched; w; w = w->hh.next)
-		__atomic_add_fetch(&probe__book(watch->probe, w->book)->generation, 1, __ATOMIC_SEQ_CST);
+		__atomic_add_fetch(&probe__book(watch->probe, w->book)->generation, 1,
+				   __ATOMIC_SEQ_CST);
 }
 
 void watch__sweep(struct watch *watch)

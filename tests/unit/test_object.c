@@ -97,7 +97,8 @@ static void assert_content(const struct object *object, const char *text)
 {
 	char bytes[64] = "";
 
-	assert_int_equal(pread(object__fd(object), bytes, sizeof(bytes) - 1, 0), (ssize_t)strlen(text));
+	assert_int_equal(pread(object__fd(object), bytes, sizeof(bytes) - 1, 0),
+			 (ssize_t)strlen(text));
 	assert_string_equal(bytes, text);
 }
 

@@ -57,7 +57,8 @@ static void test_names_with_bounds(void **state)
 	struct perfmap *map;
 
 	(void)state;
-	write_map("w", "1000 10 py::f:/x y.py\n7f0000000000 80 LazyCompile:~g a.js:3\n2000 0 none\n");
+	write_map("w",
+		  "1000 10 py::f:/x y.py\n7f0000000000 80 LazyCompile:~g a.js:3\n2000 0 none\n");
 	map = perfmap__open(getpid());
 	assert_non_null(map);
 	assert_name(map, 0xfff, NULL);
@@ -126,8 +127,10 @@ static void test_garbage(void **state)
 	struct perfmap *map;
 
 	(void)state;
-	write_map("w", "\n\nx y z\n-1 10 minus\n1000\n1000 \n1000 10\n1000 10 \n1 fffffffffffffffff long\n"
-		       "fffffffffffffff0 ffffffffffffffff end\n5000 8 good\n 6000 8 space\n");
+	write_map(
+		"w",
+		"\n\nx y z\n-1 10 minus\n1000\n1000 \n1000 10\n1000 10 \n1 fffffffffffffffff long\n"
+		"fffffffffffffff0 ffffffffffffffff end\n5000 8 good\n 6000 8 space\n");
 	map = perfmap__open(getpid());
 	assert_non_null(map);
 	assert_name(map, 0x1000, NULL);

@@ -90,7 +90,8 @@ static void test_anonymous(void **state)
 {
 	const struct mapping *mapping;
 	struct mappings mappings;
-	void *address = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *address = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	(void)state;
 	assert_int_equal(process__mappings(getpid(), &mappings), 0);

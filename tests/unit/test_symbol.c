@@ -67,7 +67,8 @@ static int teardown(void **state)
 }
 
 /* Runs in the fixture's folder, $S being the sources; true when it succeeded. */
-static bool run(const struct fixture *fixture, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool run(const struct fixture *fixture, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 static bool run(const struct fixture *fixture, const char *format, ...)
 {
 	char command[1024], whole[PATH_MAX + 1200];
@@ -76,8 +77,8 @@ static bool run(const struct fixture *fixture, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(command, sizeof(command), format, arguments);
 	va_end(arguments);
-	snprintf(whole, sizeof(whole), "cd %s && S=%s && { %s; } >>log 2>&1", fixture->folder, fixture->sources,
-		 command);
+	snprintf(whole, sizeof(whole), "cd %s && S=%s && { %s; } >>log 2>&1", fixture->folder,
+		 fixture->sources, command);
 	return system(whole) == 0;
 }
 
@@ -94,7 +95,8 @@ static void parse_mark(struct mark *mark, char *line)
 	*mark = (struct mark){ .offset = strtoull(field, NULL, 16) };
 	mark->exported = *strsep(&line, "\t") == 'E';
 	while (line && mark->depth < FRAMES) {
-		snprintf(mark->functions[mark->depth], sizeof(mark->functions[0]), "%s", strsep(&line, "\t"));
+		snprintf(mark->functions[mark->depth], sizeof(mark->functions[0]), "%s",
+			 strsep(&line, "\t"));
 		mark->lines[mark->depth++] = strtoul(strsep(&line, "\t"), NULL, 10);
 	}
 }
@@ -118,8 +120,8 @@ static void build(struct fixture *fixture, const char *compiler, const char *sou
 	assert_true(fixture->count >= 5);
 }
 
-static void assert_frames(const struct fixture *fixture, const char *source, const struct mark *mark,
-			  const struct name *names, int count)
+static void assert_frames(const struct fixture *fixture, const char *source,
+			  const struct mark *mark, const struct name *names, int count)
 {
 	char file[PATH_MAX + 32];
 
@@ -154,10 +156,12 @@ static void assert_mark(const struct fixture *fixture, const char *source, const
 		assert_frames(fixture, source, mark, names, count);
 	else
 		assert_bare(mark, names, count,
-			    mark->depth && (level == ALL_FUNCTIONS || (level == EXPORTED && mark->exported)));
+			    mark->depth && (level == ALL_FUNCTIONS ||
+					    (level == EXPORTED && mark->exported)));
 }
 
-static void check(const struct fixture *fixture, const char *program, const char *source, enum level level)
+static void check(const struct fixture *fixture, const char *program, const char *source,
+		  enum level level)
 {
 	struct objects *objects = objects__new();
 	struct symbols *symbols = symbols__new();
@@ -196,9 +200,9 @@ static void everything_with(void **state, const char *compiler, const char *sour
 	check(fixture, "no-dwarf", source, ALL_FUNCTIONS);
 }
 
-#define EVERYTHING_TEST(name, compiler, source)          \
-	static void test_##name(void **state)            \
-	{                                                \
+#define EVERYTHING_TEST(name, compiler, source) \
+	static void test_##name(void **state) \
+	{ \
 		everything_with(state, compiler, source); \
 	}
 
@@ -207,7 +211,8 @@ EVERYTHING_TEST(gcc_o2, "gcc -g -O2", "names.c")
 EVERYTHING_TEST(gcc_dwarf4, "gcc -gdwarf-4 -O2", "names.c")
 EVERYTHING_TEST(gcc_compressed, "gcc -g -gz -O2", "names.c")
 EVERYTHING_TEST(gcc_static, "gcc -g -O2 -static", "names.c")
-EVERYTHING_TEST(gcc_fixed_address, "gcc -g -O2 -no-pie -ffunction-sections -Wl,--gc-sections", "names.c")
+EVERYTHING_TEST(gcc_fixed_address, "gcc -g -O2 -no-pie -ffunction-sections -Wl,--gc-sections",
+		"names.c")
 EVERYTHING_TEST(clang_o0, "clang -g -O0", "names.c")
 EVERYTHING_TEST(clang_without_aranges, "clang -g -O2", "names.c")
 EVERYTHING_TEST(gcc_cxx_o0, "g++ -g -O0", "names.cc")
@@ -247,12 +252,15 @@ static void test_debuglink(void **state)
 {
 	struct fixture *fixture = build_exporting(state);
 
-	assert_true(run(fixture, "objcopy --only-keep-debug program program.debug &&"
-				 "strip -o stripped program && objcopy --add-gnu-debuglink=program.debug stripped"));
+	assert_true(run(
+		fixture,
+		"objcopy --only-keep-debug program program.debug &&"
+		"strip -o stripped program && objcopy --add-gnu-debuglink=program.debug stripped"));
 	check(fixture, "stripped", "names.c", EVERYTHING);
 	assert_true(run(fixture, "mkdir .debug && mv program.debug .debug/"));
 	check(fixture, "stripped", "names.c", EVERYTHING);
-	assert_true(run(fixture, "echo x >>.debug/program.debug")); /* another file than was linked */
+	assert_true(
+		run(fixture, "echo x >>.debug/program.debug")); /* another file than was linked */
 	check(fixture, "stripped", "names.c", EXPORTED);
 	assert_true(run(fixture, "rm .debug/program.debug && mkfifo .debug/program.debug"));
 	check(fixture, "stripped", "names.c", EXPORTED);
@@ -262,8 +270,10 @@ static void test_symbols_of_debuglink(void **state)
 {
 	struct fixture *fixture = build_exporting(state);
 
-	assert_true(run(fixture, "strip -g -o symbols program && objcopy --only-keep-debug symbols s.debug &&"
-				 "strip -o stripped program && objcopy --add-gnu-debuglink=s.debug stripped"));
+	assert_true(
+		run(fixture,
+		    "strip -g -o symbols program && objcopy --only-keep-debug symbols s.debug &&"
+		    "strip -o stripped program && objcopy --add-gnu-debuglink=s.debug stripped"));
 	check(fixture, "stripped", "names.c", ALL_FUNCTIONS);
 }
 
@@ -272,9 +282,10 @@ static void test_debugdata(void **state)
 	struct fixture *fixture = build_exporting(state);
 
 	need(fixture, "xz");
-	assert_true(run(fixture, "strip -g -o symbols program && objcopy --only-keep-debug symbols mini &&"
-				 "xz -k mini && strip -o stripped program &&"
-				 "objcopy --add-section .gnu_debugdata=mini.xz stripped"));
+	assert_true(run(fixture,
+			"strip -g -o symbols program && objcopy --only-keep-debug symbols mini &&"
+			"xz -k mini && strip -o stripped program &&"
+			"objcopy --add-section .gnu_debugdata=mini.xz stripped"));
 	check(fixture, "stripped", "names.c", ALL_FUNCTIONS);
 	assert_true(run(fixture, "strip -o damaged program && head -c 300 mini.xz >half.xz &&"
 				 "objcopy --add-section .gnu_debugdata=half.xz damaged"));
@@ -524,11 +535,14 @@ static void test_demangle_is_bounded(void **state)
 
 	(void)state;
 	make_cxx_bomb(name, 1);
-	assert_demangled(name, "f(std::pair<int, int>, std::pair<std::pair<int, int>, std::pair<int, int> >)");
+	assert_demangled(
+		name,
+		"f(std::pair<int, int>, std::pair<std::pair<int, int>, std::pair<int, int> >)");
 	make_cxx_bomb(name, 33); /* hundreds of gigabytes */
 	assert_demangled(name, NULL);
 	make_d_bomb(name, 2);
-	assert_demangled(name, "f(int[int], int[int][int[int]], int[int][int[int]][int[int][int[int]]])");
+	assert_demangled(name,
+			 "f(int[int], int[int][int[int]], int[int][int[int]][int[int][int[int]]])");
 	make_d_bomb(name, 40);
 	assert_demangled(name, NULL);
 	memset(name, 'P', sizeof(name) - 1); /* pointers to pointers to ... */

@@ -63,13 +63,13 @@ static backtrace_call *volatile backtrace_list = backtrace_calls;
 #define BACKTRACE_NO_UNROLL _Pragma("GCC unroll 1")
 #endif
 
-#define ALLOCATE(what)                                                                          \
-	do {                                                                                    \
-		size_t size_ = BACKTRACE_SIZE + backtrace_count;                                 \
-		backtrace_name = what;                                                          \
-		BACKTRACE_NO_UNROLL                                                             \
-		for (backtrace_call *call_ = backtrace_list; *call_; call_++)                    \
-			backtrace_block = (*call_)(size_);                                      \
+#define ALLOCATE(what) \
+	do { \
+		size_t size_ = BACKTRACE_SIZE + backtrace_count; \
+		backtrace_name = what; \
+		BACKTRACE_NO_UNROLL \
+		for (backtrace_call *call_ = backtrace_list; *call_; call_++) \
+			backtrace_block = (*call_)(size_); \
 	} while (0)
 
 /* Code of this process, by its mappings, read without allocating. */
@@ -88,8 +88,9 @@ static void code__parse(char *line)
 	char protection[8], path[256] = "";
 	const char *slash;
 
-	if (sscanf(line, "%lx-%lx %7s %lx %*s %*s %255s", &start, &end, protection, &offset,
-		   path) < 4 || protection[2] != 'x' || code_range_count == CODE_RANGES)
+	if (sscanf(line, "%lx-%lx %7s %lx %*s %*s %255s", &start, &end, protection, &offset, path) <
+		    4 ||
+	    protection[2] != 'x' || code_range_count == CODE_RANGES)
 		return;
 	slash = strrchr(path, '/');
 	range->start = start;
@@ -109,7 +110,8 @@ static void code__read(void)
 	while ((n = read(fd, maps_text + length, sizeof(maps_text) - 1 - length)) > 0)
 		length += n;
 	close(fd);
-	for (char *line = strtok_r(maps_text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+	for (char *line = strtok_r(maps_text, "\n", &rest); line;
+	     line = strtok_r(NULL, "\n", &rest))
 		code__parse(line);
 }
 

@@ -20,7 +20,8 @@ NOINLINE static struct block by_calloc(size_t number, size_t size)
 }
 
 /* What realloc and reallocarray do to a block, by what they returned. */
-static void moved(struct block *block, struct tally *tally, void *address, size_t size, bool overflow)
+static void moved(struct block *block, struct tally *tally, void *address, size_t size,
+		  bool overflow)
 {
 	bool released = !address && size == 0 && block->address && !overflow;
 

@@ -12,9 +12,9 @@
 
 #include "truth.h"
 
-#define ALLOW(name)                                                   \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##name, 0, 1),        \
-	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define ALLOW(name) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##name, 0, 1), \
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 TALLY(confined);
 NOINLINE static struct block confined(size_t size)
@@ -26,9 +26,19 @@ static int filter(unsigned int otherwise)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		ALLOW(read), ALLOW(write), ALLOW(brk), ALLOW(mmap), ALLOW(munmap), ALLOW(mremap),
-		ALLOW(mprotect), ALLOW(madvise), ALLOW(exit_group), ALLOW(exit), ALLOW(futex),
-		ALLOW(rt_sigreturn), ALLOW(getpid),
+		ALLOW(read),
+		ALLOW(write),
+		ALLOW(brk),
+		ALLOW(mmap),
+		ALLOW(munmap),
+		ALLOW(mremap),
+		ALLOW(mprotect),
+		ALLOW(madvise),
+		ALLOW(exit_group),
+		ALLOW(exit),
+		ALLOW(futex),
+		ALLOW(rt_sigreturn),
+		ALLOW(getpid),
 		BPF_STMT(BPF_RET | BPF_K, otherwise),
 	};
 	struct sock_fprog program = { sizeof(code) / sizeof(*code), code };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// cxx [calm]: operator new and delete in all their forms, and what fails among them. mimalloc built as C
-// aborts where others throw: calm leaves that out.
+// cxx [calm]: operator new and delete in all their forms, and what fails among them. mimalloc built
+// as C aborts where others throw: calm leaves that out.
 #include <new>
 
 #include "truth.h"

@@ -14,7 +14,10 @@ NOINLINE static struct block kept(size_t size)
 
 struct Holder {
 	std::unique_ptr<char[]> bytes{ new char[100] };
-	~Holder() { kept(10); }
+	~Holder()
+	{
+		kept(10);
+	}
 };
 
 NOINLINE static void sink(int depth)
@@ -23,7 +26,8 @@ NOINLINE static void sink(int depth)
 	std::vector<int> numbers(50, depth);
 
 	if (depth == 0)
-		throw std::runtime_error("a message that is too long for the small buffer of a string");
+		throw std::runtime_error(
+			"a message that is too long for the small buffer of a string");
 	sink(depth - 1);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * jumps [overflow], with libjump.so preloaded: allocator calls that never return, left by longjmp,
- * with ordinary calls between. overflow: first, 70 of them each deeper than the last. After 64 the kernel
- * arms no return probe in this thread any more (MAX_URETPROBE_DEPTH, kernel/events/uprobes.c).
+ * with ordinary calls between. overflow: first, 70 of them each deeper than the last. After 64 the
+ * kernel arms no return probe in this thread any more (MAX_URETPROBE_DEPTH,
+ * kernel/events/uprobes.c).
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -40,7 +41,8 @@ NOINLINE static struct block interrupted(size_t size)
 	return block__new(&tally_interrupted, malloc(size), size);
 }
 
-/* Below the call that was left: its return slot lies untouched in `pad`, as it was when it was left. */
+/* Below the call that was left: its return slot lies untouched in `pad`, as it was when it was
+ * left. */
 TALLY(below);
 NOINLINE static struct block below(size_t size)
 {

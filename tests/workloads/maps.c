@@ -211,10 +211,9 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } cases[] = {
-	{ "whole", whole }, { "partial", partial }, { "across", across }, { "fixed", fixed },
-	{ "reserved", reserved }, { "shrink", shrink }, { "grow", grow }, { "move", move },
-	{ "none", none }, { "failing", failing },
-	{ "odd", odd },
+	{ "whole", whole },       { "partial", partial }, { "across", across }, { "fixed", fixed },
+	{ "reserved", reserved }, { "shrink", shrink },   { "grow", grow },     { "move", move },
+	{ "none", none },         { "failing", failing }, { "odd", odd },
 };
 
 int main(int argc, char **argv)

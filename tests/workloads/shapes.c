@@ -39,8 +39,8 @@ NOINLINE static struct block churn(void)
 
 NOINLINE static void many(void)
 {
-	static volatile size_t sizes[15] = { 100, 100, 100, 100, 100, 100, 100, 100, 100, 100,
-					     1000, 1000, 1000, 1000, 1000 };
+	static volatile size_t sizes[15] = { 100, 100, 100,  100,  100,  100,  100, 100,
+					     100, 100, 1000, 1000, 1000, 1000, 1000 };
 
 	for (int i = 0; i < 1000; i++)
 		small();

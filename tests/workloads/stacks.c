@@ -161,9 +161,7 @@ static void run_coroutine(void)
 	swapcontext(&here, &there);
 }
 #else
-static void run_coroutine(void)
-{
-}
+static void run_coroutine(void) {}
 #endif
 
 static void run_signals(void)

@@ -12,7 +12,10 @@ static volatile int number = 5;
 struct Allocates {
 	const char *name;
 	explicit Allocates(const char *n) : name(n) {}
-	NOINLINE ~Allocates() { ALLOCATE(name); }
+	NOINLINE ~Allocates()
+	{
+		ALLOCATE(name);
+	}
 };
 
 NOINLINE static int throws(int depth)
@@ -40,7 +43,10 @@ struct Base {
 };
 
 struct Other {
-	virtual int other() { return number; }
+	virtual int other()
+	{
+		return number;
+	}
 	virtual ~Other() {}
 };
 

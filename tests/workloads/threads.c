@@ -66,11 +66,16 @@ NOINLINE static void release(struct label *label)
 static struct label *allocate(unsigned int round, size_t size)
 {
 	switch (round % 8) {
-	case 0: return by_calloc(size);
-	case 1: return by_memalign(size);
-	case 2: return by_realloc(by_malloc(size), size * 3);
-	case 3: return by_realloc(by_malloc(size), sizeof(struct label));
-	default: return by_malloc(size);
+	case 0:
+		return by_calloc(size);
+	case 1:
+		return by_memalign(size);
+	case 2:
+		return by_realloc(by_malloc(size), size * 3);
+	case 3:
+		return by_realloc(by_malloc(size), sizeof(struct label));
+	default:
+		return by_malloc(size);
 	}
 }
 

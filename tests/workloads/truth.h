@@ -32,13 +32,15 @@ struct tally {
 
 /* A tally of the function `name`; the linker lines all of them up. */
 #define TALLY(name) \
-	static struct tally tally_##name __attribute__((section("tallies"), used, aligned(8))) = { #name }
+	static struct tally tally_##name \
+		__attribute__((section("tallies"), used, aligned(8))) = { #name }
 
 extern struct tally __start_tallies[] __attribute__((weak));
 extern struct tally __stop_tallies[] __attribute__((weak));
 
 static uint64_t truth_failed, truth_unmatched;
-static uint64_t truth_live, truth_peak; /* bytes of the process; the peak is right in one thread only */
+static uint64_t truth_live,
+	truth_peak; /* bytes of the process; the peak is right in one thread only */
 
 static inline void truth__add(uint64_t *counter, uint64_t amount)
 {
@@ -167,9 +169,10 @@ UNUSED static void truth__say(void)
 
 	truth__print("{\"pid\":%d,\"totals\":{", getpid());
 	truth__print_tally(&total);
-	truth__print(",\"failed_count\":%llu,\"unmatched_frees\":%llu},\"peak_bytes\":%llu,\"sites\":{",
-		     (unsigned long long)truth_failed, (unsigned long long)truth_unmatched,
-		     (unsigned long long)truth_peak);
+	truth__print(
+		",\"failed_count\":%llu,\"unmatched_frees\":%llu},\"peak_bytes\":%llu,\"sites\":{",
+		(unsigned long long)truth_failed, (unsigned long long)truth_unmatched,
+		(unsigned long long)truth_peak);
 	truth__print_sites();
 	truth__print("}}\n");
 	truth__flush();

@@ -169,7 +169,8 @@ static void attach_loader(struct watch *watch, const struct object *object)
 	elf_code__close(code);
 }
 
-static void say_plan(const struct watch *watch, const struct object *object, const struct plan *plan)
+static void say_plan(const struct watch *watch, const struct object *object,
+		     const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct plan_item *item = &plan->items[i];
@@ -186,8 +187,8 @@ static void say_plan(const struct watch *watch, const struct object *object, con
 }
 
 /* Probes an object's entry points; a file that is none of ours costs nothing further. */
-static void attach_object(struct watch *watch, const struct object *object, struct known_object *known,
-			  bool avoid_returns)
+static void attach_object(struct watch *watch, const struct object *object,
+			  struct known_object *known, bool avoid_returns)
 {
 	const struct plan_options options = {
 		.heap = true, /* also for the mmap family alone: what malloc maps is malloc's */
@@ -199,7 +200,8 @@ static void attach_object(struct watch *watch, const struct object *object, stru
 	int error = plan__make(object, &options, &plan);
 
 	if (error)
-		log__detail(watch->log, "%s: not looked at: %s", object__path(object), strerror(-error));
+		log__detail(watch->log, "%s: not looked at: %s", object__path(object),
+			    strerror(-error));
 	if (error || !plan.count) {
 		attach_loader(watch, object);
 		return;
@@ -218,7 +220,8 @@ static void attach_object(struct watch *watch, const struct object *object, stru
 	attach_loader(watch, object); /* musl's libc is its loader too */
 }
 
-static struct known_object *know_object(struct watch *watch, const struct object *object, bool avoid_returns)
+static struct known_object *know_object(struct watch *watch, const struct object *object,
+					bool avoid_returns)
 {
 	uint32_t id = object__id(object);
 	struct known_object *known;
@@ -256,7 +259,8 @@ int watch__attach_process(struct watch *watch, pid_t pid)
 		if (!object || mapping->path[0] == '[')
 			continue;
 		known = know_object(watch, object,
-				    watch->seccomp_kills && (status.seccomp || !watch->options.pid_count));
+				    watch->seccomp_kills &&
+					    (status.seccomp || !watch->options.pid_count));
 		if (known && known->points > 0)
 			points += known->points;
 	}
@@ -274,7 +278,8 @@ static void find_python(struct watch *watch, struct watched *watched)
 
 	if (watched->python || process__mappings(watched->pid, &mappings))
 		return;
-	error = pythons__detect(watch->pythons, watch->objects, watched->pid, &mappings, &record, &reason);
+	error = pythons__detect(watch->pythons, watch->objects, watched->pid, &mappings, &record,
+				&reason);
 	mappings__free(&mappings);
 	if (!error)
 		error = probe__set_python(watch->probe, watched->book, &record);
@@ -297,7 +302,8 @@ static void refresh(struct watch *watch, struct watched *watched)
 	watched->refreshed = now;
 	error = tables__refresh(watch->tables, watched->book, watched->pid);
 	if (error == -ENOSPC)
-		log__detail(watch->log, "%s[%d]: a table of the unwinder is full: some stacks will be broken",
+		log__detail(watch->log,
+			    "%s[%d]: a table of the unwinder is full: some stacks will be broken",
 			    watched->comm, watched->pid);
 	find_python(watch, watched);
 	if (watch->live)
@@ -342,7 +348,8 @@ static bool is_heap_mapping(const struct event *event)
 {
 	enum { ANONYMOUS = 0x20, GROWSDOWN = 0x100, STACK = 0x20000 }; /* asm-generic/mman.h */
 
-	return event->flags & ANONYMOUS && !(event->flags & (GROWSDOWN | STACK)) && event->protection;
+	return event->flags & ANONYMOUS && !(event->flags & (GROWSDOWN | STACK)) &&
+	       event->protection;
 }
 
 /* An allocator's library maps for its own ends, in free or in a thread of its own, too. */
@@ -361,7 +368,8 @@ static bool is_allocators_own(struct watch *watch, const struct watched *watched
 	HASH_FIND(hh, watch->known_objects, &id, sizeof(id), known);
 	if (!known || !known->is_allocator)
 		return false;
-	/* In a static program allocator and program are one file: there the call decides, not the file. */
+	/* In a static program allocator and program are one file: there the call decides, not the
+	 * file. */
 	object = objects__by_id(watch->objects, id);
 	name = object ? object__name(object) : "";
 	return strstr(name, ".so") != NULL && watched;
@@ -378,10 +386,12 @@ static void on_map_event(struct watch *watch, struct watched *watched, const str
 		watched->peak = total;
 	switch (event->type) {
 	case EVENT_MAP:
-		counted = is_heap_mapping(event) && !is_allocators_own(watch, watched, event->stack) &&
+		counted = is_heap_mapping(event) &&
+			  !is_allocators_own(watch, watched, event->stack) &&
 			  event->length >= o->min_size && event->length <= o->max_size;
 		if (counted)
-			ranges__map(watched->ranges, event->address, event->length, event->stack, event->time);
+			ranges__map(watched->ranges, event->address, event->length, event->stack,
+				    event->time);
 		else /* what was there, if anything, is gone: MAP_FIXED */
 			ranges__unmap(watched->ranges, event->address, event->length);
 		break;
@@ -389,8 +399,9 @@ static void on_map_event(struct watch *watch, struct watched *watched, const str
 		ranges__unmap(watched->ranges, event->address, event->length);
 		break;
 	case EVENT_REMAP:
-		ranges__remap(watched->ranges, event->other_address, event->other_length, event->address,
-			      event->length, event->flags & DONTUNMAP, event->stack, event->time);
+		ranges__remap(watched->ranges, event->other_address, event->other_length,
+			      event->address, event->length, event->flags & DONTUNMAP, event->stack,
+			      event->time);
 		break;
 	}
 }
@@ -408,7 +419,8 @@ static int on_event(void *context, const struct event *event)
 		watched = watch__find(watch, event->other);
 		if (watched) /* nothing of it is left to be shown */
 			watched->exited = watched->shown = true;
-		pythons__forget(watch->pythons, event->tgid); /* other code may come to its addresses */
+		pythons__forget(watch->pythons,
+				event->tgid); /* other code may come to its addresses */
 		if (event->book)
 			on_book(watch, event->book, event->tgid);
 		return 0;
