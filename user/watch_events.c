@@ -336,10 +336,14 @@ static struct watched *on_book(struct watch *watch, uint32_t book, pid_t pid)
 
 	if (!watched || !record)
 		return watched;
-	if (watch__wants(watch, watched->comm))
+	/* One that ended before its name could be read has no name, and is not wanted by it. */
+	if (watch__wants(watch, watched->comm)) {
 		refresh(watch, watched);
-	else if (record->state == BOOK_OPEN)
-		record->state = BOOK_IGNORED;
+	} else {
+		if (record->state == BOOK_OPEN)
+			record->state = BOOK_IGNORED;
+		watched->shown = true;
+	}
 	return watched;
 }
 
