@@ -11,6 +11,7 @@
 #include "live.h"
 #include "loop.h"
 #include "own_cost.h"
+#include "save_snapshot.h"
 #include "show.h"
 #include "source.h"
 #include "terminal.h"
@@ -101,6 +102,35 @@ static void name_some(struct viewer *viewer)
 		draw(viewer);
 }
 
+/* Every stack of it has its names by then: what is in a file is all that will ever be known. */
+static void name_all(struct viewer *viewer, struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot__stack_count(snapshot); i++)
+		if (snapshot__stack(snapshot, i)->unnamed)
+			collector__name(loop__collector(viewer->loop), snapshot, i);
+	live__named(viewer->live);
+}
+
+/* What is shown, in the working directory, under a name that tells when. */
+static void write_file(struct viewer *viewer)
+{
+	struct snapshot *snapshot = live__shown(viewer->live);
+	char path[64], message[128];
+	time_t now = time(NULL);
+	size_t size = 0;
+	struct tm tm;
+	int error;
+
+	if (!snapshot || !localtime_r(&now, &tm))
+		return;
+	strftime(path, sizeof(path), "memwatch-%Y%m%d-%H%M%S.pb.gz", &tm);
+	name_all(viewer, snapshot);
+	error = save_snapshot__write(viewer->options, snapshot, path, &size);
+	snprintf(message, sizeof(message), "%s %s%s%s", error ? "not written:" : "wrote", path,
+		 error ? ": " : "", error ? strerror(-error) : "");
+	live__say(viewer->live, message);
+}
+
 static void grant(struct viewer *viewer, enum live_wish wish)
 {
 	switch (wish) {
@@ -116,8 +146,10 @@ static void grant(struct viewer *viewer, enum live_wish wish)
 		collector__set_older(loop__collector(viewer->loop), live__older(viewer->live));
 		break;
 	case LIVE_WISH_FILE:
+		write_file(viewer);
+		break;
 	case LIVE_WISH_FLAME:
-		live__say(viewer->live, "this build cannot write such files");
+		live__say(viewer->live, "this build cannot write flame graphs");
 		break;
 	}
 }

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The live view in a real terminal: tmux holds it, keys are sent, screens are captured.
+load helper
+
+terminal() { tmux -L "memwatch-$BASHPID_OF_TEST" -f /dev/null "$@"; }
+
+live() { # COLUMNS LINES ARGUMENT…: the view of the workload, after its first snapshot
+	local columns=$1 lines=$2
+	shift 2
+	BASHPID_OF_TEST=$$-$BATS_TEST_NUMBER
+	terminal new-session -d -s live -x "$columns" -y "$lines" \
+		"cd '$T'; LC_ALL=${LOCALE:-C.UTF-8} ${COLOUR:-} '$MEMWATCH' --max-blocks 200000 $* 2>'$T/err'
+		 echo \"status \$?\"; exec sleep 1000" 3>&- {LINE}>&-
+	wait_for "memwatch observes" observed_by_terminal
+	wait_for "a screen" screen_has 'LIVE'
+}
+observed_by_terminal() { has_line "$T/err" '^memwatch: observing'; }
+
+keys() { terminal send-keys -t live "$@"; }
+screen() { terminal capture-pane -p -t live; }
+screen_has() { # REGULAR-EXPRESSION
+	screen >"$T/screen"
+	grep -Eq -- "$1" "$T/screen"
+}
+shows() { wait_for "a screen with $1" screen_has "$1" || { cat "$T/screen" >&2; return 1; }; }
+
+left() { # the view is gone, its last snapshot and the status are there
+	shows '^status 0$'
+	terminal capture-pane -p -S - -t live >"$T/screen"
+	grep -Eq "^[0-9:]{8}  .*live " "$T/screen"
+}
+
+close() {
+	terminal kill-server 2>/dev/null || true
+	untouched
+}
+
+shapes() { # COLUMNS LINES [ARGUMENT…]
+	workload shapes
+	live "$1" "$2" -p "$WORK" "${@:3}" 0.2
+	work
+	shows 'live 412 KiB in 1017 blocks'
+}
+
+@test "the first screen: header, table, figures" {
+	shapes 120 30
+	shows "^shapes\[$WORK\]  live 412 KiB in 1017 blocks"
+	shows 'memwatch [0-9.]+% CPU, [0-9.]+ MiB'
+	shows '^ +391 KiB +2 .*large shapes\.c:[0-9]+ ← few ← main'
+	shows '^ +15\.6 KiB +1000 .*small'
+	shows '⣿'
+	keys q
+	left
+	close
+	finish
+}
+
+@test "plain ASCII, one colour" {
+	LOCALE=C COLOUR='NO_COLOR=1' shapes 80 24
+	shows 'large shapes\.c:[0-9]+ < few'
+	screen >"$T/screen"
+	! LC_ALL=C grep -q '[^ -~]' "$T/screen"
+	! terminal capture-pane -p -e -t live | grep -Eq $'\e\[3[0-9]m'
+	close
+	finish
+}
+
+@test "sorting by the columns" {
+	shapes 120 30
+	shows '▼LIVE'
+	keys s
+	shows '▼BLOCKS'
+	screen | grep -A1 BLOCKS | tail -1 | grep -q small
+	keys s s
+	shows '▼PEAK'
+	screen | grep -A1 PEAK | tail -1 | grep -q spike
+	keys '<' '<' '<'
+	shows '▼LIVE'
+	close
+	finish
+}
+
+@test "a stack's frames with their source lines, from the root and from the leaf, and back" {
+	shapes 120 30
+	keys Enter
+	shows 'FRAMES from the root'
+	shows '412 KiB +1017 .*_start'
+	shows '391 KiB +2 .*large  shapes\.c:[0-9]+   .*malloc\(200000\)'
+	shows '21\.5 KiB +1015 .*main'
+	keys r
+	shows 'FRAMES from the leaf'
+	keys Escape
+	shows '▼LIVE'
+	close
+	finish
+}
+
+@test "what rows are; a row's stacks" {
+	shapes 120 30
+	keys g
+	shows 'FUNCTION$'
+	shows '391 KiB.* large$'
+	keys g
+	shows '391 KiB.*shapes\.c:[0-9]+$'
+	keys g g
+	shows '412 KiB.* shapes$'
+	keys Enter
+	shows 'small shapes\.c'
+	close
+	finish
+}
+
+@test "the filter works as it is typed, and Escape drops it" {
+	shapes 120 30
+	keys / S m a
+	shows '^/Sma_'
+	shows '^1 rows  /Sma'
+	! screen_has 'large'
+	keys Escape
+	shows 'large'
+	close
+	finish
+}
+
+@test "the change since a baseline" {
+	workload shapes
+	live 120 30 -p "$WORK" 0.2
+	keys b
+	shows '▼CHANGE'
+	work
+	shows '\+412 KiB since [0-9:]{8}'
+	shows '\+391 KiB .*large'
+	keys B
+	shows '▼LIVE'
+	close
+	finish
+}
+
+@test "pause: the screen stands still, collection goes on" {
+	workload shapes
+	live 120 30 -p "$WORK" 0.2
+	keys Space
+	shows PAUSED
+	work
+	sleep 1
+	screen_has 'live 0 B'
+	keys Space
+	shows 'live 412 KiB'
+	close
+	finish
+}
+
+@test "w writes a snapshot file that can be read" {
+	shapes 120 30
+	keys w
+	shows '^wrote memwatch-[0-9-]+\.pb\.gz'
+	"$MEMWATCH" report "$T"/memwatch-*.pb.gz >"$T/out"
+	grep -Eq 'large +shapes\.c' "$T/out"
+	close
+	finish
+}
+
+@test "it is resized while it runs, down to 20 by 5 and up to 300 by 100" {
+	shapes 80 24
+	terminal resize-window -t live -x 20 -y 5
+	shows '^  391 KiB large'
+	equal 5 "$(screen | wc -l)" "lines"
+	terminal resize-window -t live -x 300 -y 100
+	shows 'ALLOCS'
+	shows 'large .* __libc_start_main ← _start'
+	close
+	finish
+}
+
+@test "the whole system begins with processes; Enter goes into one" {
+	workload shapes
+	live 120 30 -n shapes 0.2
+	work
+	shows 'PROCESS$'
+	shows "412 KiB.*shapes\[$WORK\]"
+	keys Enter
+	shows "all › shapes\[$WORK\]"
+	shows 'large shapes\.c'
+	keys Left
+	shows 'PROCESS$'
+	close
+	finish
+}
+
+@test "the help names every key" {
+	shapes 80 40
+	keys '?'
+	shows 'q, Ctrl-C'
+	keys x
+	shows LIVE
+	close
+	finish
+}
+
+@test "leaving: Ctrl-C, SIGTERM, the target's end" {
+	shapes 80 24
+	keys C-c
+	left
+	close
+	finish
+	rm -f "$T/line" "$T/err"
+	shapes 80 24
+	pkill -TERM -P "$(terminal list-panes -t live -F '#{pane_pid}')" memwatch
+	left
+	close
+	finish
+	rm -f "$T/line" "$T/err"
+	shapes 80 24
+	release
+	left
+	terminal kill-server
+}
+
+@test "the terminal is lost: memwatch ends, and nothing is left behind" {
+	shapes 80 24
+	terminal kill-server
+	close
+	finish
+}
+
+@test "a name with control characters is shown escaped" {
+	cp "$W/shapes" "$T/"$'e\e[31mvil'
+	workload "$T/"$'e\e[31mvil'
+	live 80 24 -p "$WORK" 0.2
+	shows 'e\\x1b\[31mvil'
+	work
+	close
+	finish
+}
