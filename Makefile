@@ -31,9 +31,10 @@ UNIT_TESTS := $(patsubst %.c,$O/%,$(wildcard tests/unit/test_*.c))
 BENCHES := $(patsubst %.c,$O/%,$(wildcard tests/bench/*.c))
 TESTS := $(UNIT_TESTS) $(wildcard tests/style/*.t tests/system/*.bats)
 DOCUMENTS := $(wildcard README.md LICENSE)
-MANUALS := $(wildcard docs/*.[1-8])
+MANUAL := $O/docs/memwatch.1
+COMPLETION := $O/docs/memwatch.bash
 
-all: $(if $(wildcard user/main.c),$O/memwatch) ## build the program: build/memwatch (the default)
+all: $O/memwatch $(MANUAL) $(COMPLETION) ## build the program: build/memwatch (the default)
 
 demo: all ## watch a program that grows, and say which of its lines are to blame
 	$Qtools/run-demo $O/memwatch
@@ -51,12 +52,14 @@ bench: all workloads $(BENCHES) ## measure the cost against the trap floor, bpft
 install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	install -D -t $(DESTDIR)$(PREFIX)/bin $O/memwatch
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/memwatch $(DOCUMENTS)
-	$(foreach m,$(MANUALS),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $m)) $m;)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(MANUAL)
+	install -D -m 644 $(COMPLETION) $(DESTDIR)$(PREFIX)/share/bash-completion/completions/memwatch
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/memwatch
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/memwatch
-	$(foreach m,$(MANUALS),rm -f $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $m))/$(notdir $m);)
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/memwatch.1
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/memwatch
 
 clean: ## remove the build folder
 	rm -rf $O
@@ -118,6 +121,15 @@ $O/tests/bench/%: tests/bench/%.c
 $O/tests/bench/floor: $O/tests/bench/floor.o $(LIBRARY)
 	$(call say,LINK)
 	$Q$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# Both say what --help says.
+$(MANUAL): docs/memwatch.1.scd user/live_keys.c tools/make-docs $O/memwatch
+	$(call say,MAN)
+	$Qtools/make-docs manual $O/memwatch | scdoc > $@
+
+$(COMPLETION): tools/make-docs $O/memwatch
+	$(call say,DOC)
+	$Qtools/make-docs completion $O/memwatch > $@
 
 # Workloads are what the system tests watch: programs of their own, never sanitized.
 workloads:
