@@ -25,7 +25,8 @@ struct thread {
 	u64 length;     /* mremap: of the old range */
 	u32 site;
 	u32 protection, flags;
-	u64 freed;      /* the block that was freed last, until the thread allocates: see free__enter */
+	/* the block that was freed last, until the thread allocates: see free__enter */
+	u64 freed;
 	bool has_block; /* `block` was taken off the books by this call */
 	struct block block;
 	struct scratch scratch;
@@ -360,7 +361,10 @@ static inline bool probe__hit(struct pt_regs *regs)
 	return false;
 }
 
-/* 6.13+: one program for both ends; what it returns at the entry arms the return probe (0) or not. */
+/*
+ * 6.13+: one program for both ends; what it returns at the entry arms the return probe (0) or
+ * not.
+ */
 SEC("uprobe")
 int heap__session(struct pt_regs *regs)
 {

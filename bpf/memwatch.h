@@ -53,15 +53,20 @@ enum unwind_cfa {
 	UNWIND_RBP,         /* CFA = rbp + 8 * cfa */
 	UNWIND_DEREF_RSP,   /* CFA = *(rsp + 8 * cfa) + 8 * (rbp_rule >> 4) */
 	UNWIND_DEREF_RBP,   /* CFA = *(rbp + 8 * cfa) + 8 * (rbp_rule >> 4) */
-	UNWIND_PLT,         /* CFA = rsp + 8 + 8 * ((rip & 15) >= cfa), the lazy PLT's expression (cfa: 11, or 10 for CET/x32 forms) */
+	/*
+	 * CFA = rsp + 8 + 8 * ((rip & 15) >= cfa), the lazy PLT's expression (cfa: 11, or 10 for
+	 * CET/x32 forms)
+	 */
+	UNWIND_PLT,
 	UNWIND_SIGNAL,      /* a signal frame: registers are in the ucontext at rsp */
-	UNWIND_RSP_FAR,     /* CFA = rsp + 8 * ((rbp_rule >> 4) << 16 | (__u16)cfa): frames of 256 KiB to 8 MiB */
+	/* CFA = rsp + 8 * ((rbp_rule >> 4) << 16 | (__u16)cfa): frames of 256 KiB to 8 MiB */
+	UNWIND_RSP_FAR,
 };
 
 enum unwind_rbp { /* low four bits of rbp_rule */
 		  UNWIND_RBP_SAME, /* the caller's rbp is still in rbp */
 		  UNWIND_RBP_CFA,  /* it is at CFA + 8 * rbp */
-		  UNWIND_RBP_RBP,  /* it is at rbp + 8 * rbp (functions that re-align their stack) */
+		  UNWIND_RBP_RBP,  /* it is at rbp + 8 * rbp: functions that re-align the stack */
 		  UNWIND_RBP_LOST, /* undefined */
 };
 
@@ -80,9 +85,11 @@ enum frame_tag {
 	FRAME_TAG_RETURN,  /* object in bits 40-59, file offset of a return address in bits 0-39 */
 	FRAME_TAG_EXACT,   /* the same, of an instruction that was interrupted (signal frames) */
 	FRAME_TAG_ADDRESS, /* a return address in bits 0-47: code without a file, of one process */
-	FRAME_TAG_CODE,    /* a CPython code object's address in bits 0-47, in bits 48-59 the low bits of
-			    * its co_firstlineno, which tell it from a later object at that address
-			 */
+	/*
+	 * a CPython code object's address in bits 0-47, in bits 48-59 the low bits of its
+	 * co_firstlineno, which tell it from a later object at that address
+	 */
+	FRAME_TAG_CODE,
 	FRAME_TAG_INSTRUCTION, /* follows the code: byte offset of its instruction, bits 0-39 */
 };
 #define FRAME_TAG(frame) ((frame) >> 60)
@@ -126,13 +133,18 @@ struct book {
 	struct account unknown; /* the part of it whose stack or site was lost */
 	__u64 failed_count;
 	__u64 unmatched_frees;
-	__u64 mmap_peak;       /* the most heap.live_bytes since the last event of the mmap family */
+	/* the most heap.live_bytes since the last event of the mmap family */
+	__u64 mmap_peak;
 	__u32 tgid;
 	__u32 state;           /* enum book_state */
-	__u64 slice;           /* of the mappings: first | count << 32, one word so that no reader sees half */
-	__u32 generation;      /* of the slice; a memo of another one is void, so it never goes back */
-	__u32 changes;         /* times the loader said that mappings change; written by the kernel */
-	__u32 changes_seen;    /* what `changes` was before the slice was read; written by user space */
+	/* of the mappings: first | count << 32, one word so that no reader sees half */
+	__u64 slice;
+	/* of the slice; a memo of another one is void, so it never goes back */
+	__u32 generation;
+	/* times the loader said that mappings change; written by the kernel */
+	__u32 changes;
+	/* what `changes` was before the slice was read; written by user space */
+	__u32 changes_seen;
 	__u32 asked;           /* an EVENT_MAPPINGS is under way; reset by user space */
 	__u32 mapped;          /* the program has made mappings of its own */
 	__u32 python;          /* there is a python_record */
@@ -190,23 +202,28 @@ MEMWATCH_ASSERT_SIZE(struct site_record, 56);
  */
 enum python_layout {
 	PYTHON_FRAME_OBJECTS, /* to 3.10: PyFrameObject; one frame for one call of the evaluator */
-	PYTHON_ENTRY_FLAG,    /* 3.11: the frame with is_entry set is the last of its evaluator call */
+	/* 3.11: the frame with is_entry set is the last of its evaluator call */
+	PYTHON_ENTRY_FLAG,
 	PYTHON_SHIM,          /* 3.12+: a shim frame, owned by the C stack, follows the last one */
 };
 
 struct python_record {
 	__u64 tss_key;       /* address of the int that is the thread state's pthread key */
-	__u64 evaluator[2][2]; /* _PyEval_EvalFrameDefault and its .cold part: [start, end); 0, 0: none */
+	/* _PyEval_EvalFrameDefault and its .cold part: [start, end); 0, 0: none */
+	__u64 evaluator[2][2];
 	__u32 layout;        /* enum python_layout */
-	__u32 tss_data;      /* from the thread's fsbase to the first pthread key's data pointer: 0x310 + 8 (glibc) */
-	__u16 tstate_frame;  /* PyThreadState -> frame; or -> cframe when cframe_frame is not 0xffff */
+	/* from the thread's fsbase to the first pthread key's data pointer: 0x310 + 8 (glibc) */
+	__u32 tss_data;
+	/* PyThreadState -> frame; or -> cframe when cframe_frame is not 0xffff */
+	__u16 tstate_frame;
 	__u16 cframe_frame;  /* _PyCFrame -> current_frame; 0xffff: there is no cframe */
 	__u16 frame_back, frame_code, frame_instruction; /* previous, code, lasti or prev_instr */
 	__u16 frame_marker;  /* is_entry or owner, a byte; unused with PYTHON_FRAME_OBJECTS */
 	__u16 marker_value;  /* is_entry: 1; owner: at least this much is a shim */
 	__u16 code_pointer_mask; /* low bits to clear from frame_code (3.14: tagged); else 0 */
 	__u16 code_first_line;
-	__u16 code_bytecode; /* co_code_adaptive, where prev_instr points into; 0: instruction is a lasti */
+	/* co_code_adaptive, where prev_instr points into; 0: instruction is a lasti */
+	__u16 code_bytecode;
 	__u16 instruction_scale; /* bytes a unit of lasti: 1 to 3.9, 2 in 3.10 */
 	__u16 zero;
 };
@@ -216,7 +233,8 @@ enum event_type {
 	EVENT_BOOK,     /* a book was opened for tgid */
 	EVENT_EXEC,     /* `book` replaces `other` */
 	EVENT_EXIT,     /* of the process of `book` */
-	EVENT_MAPPINGS, /* `book` ran into code that its slice does not show, or the loader changed something */
+	/* `book` ran into code that its slice does not show, or the loader changed something */
+	EVENT_MAPPINGS,
 	EVENT_MAP,      /* [address, address + length) was mapped by the program */
 	EVENT_UNMAP,    /* the program is about to unmap it */
 	EVENT_REMAP,    /* [other_address, + other_length) became [address, + length) */

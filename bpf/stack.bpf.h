@@ -87,7 +87,10 @@ static inline bool memo__compare(struct memo_check *check)
 	return true;
 }
 
-/* One word further up, and the window moved to it when it must be. Ends the loop when it differs. */
+/*
+ * One word further up, and the window moved to it when it must be. Ends the loop when it
+ * differs.
+ */
 static long memo__compare_far(u32 unused, struct memo_check *check)
 {
 	u32 n = check->next;
@@ -102,9 +105,8 @@ static long memo__compare_far(u32 unused, struct memo_check *check)
 			return 1;
 	}
 	place -= check->first;
-	asm volatile(
-		""
-		: "+r"(place)); /* one register for check and use: 6.1 does not link 32-bit copies */
+	/* One register for check and use: 6.1 does not link 32-bit copies. */
+	asm volatile("" : "+r"(place));
 	if (place >= MEMO_WINDOW / 8 || check->window[place] != check->memo->words[n])
 		return 1;
 	check->next = n + 1;

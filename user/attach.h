@@ -24,7 +24,10 @@ const char *rung__name(enum rung rung); /* "session", "multi", "perf" */
 int attach__try(enum rung rung);
 /* Tries in a child whether return probes on this rung kill under seccomp. */
 int attach__try_seccomp(enum rung rung, bool *kills);
-/* Tries the ladder from the top; stops at the first that works unless `all`. The rung, or -errno. */
+/*
+ * Tries the ladder from the top; stops at the first that works unless `all`. The rung, or
+ * -errno.
+ */
 int attach__choose(struct attach_trials *trials, bool all);
 
 struct attach_point {

@@ -516,7 +516,8 @@ static void set_header(struct making *making)
 		.losses = {
 			.blocks = losses.blocks, .sites = losses.sites, .stacks = losses.stacks,
 			.inflight = losses.inflight, .truncated_stacks = losses.truncated_stacks,
-			.broken_stacks = losses.broken_stacks, .events = losses.events + losses.books,
+			.broken_stacks = losses.broken_stacks,
+			.events = losses.events + losses.books,
 		},
 	};
 

@@ -82,7 +82,8 @@ static void show_seccomp(int rung, bool *kills)
 	if (error)
 		printf("seccomp      not known: %s\n", strerror(-error));
 	else if (*kills)
-		printf("seccomp      return probes would kill a process under a seccomp filter: none is armed there;\n"
+		printf("seccomp      return probes would kill a process under a seccomp "
+		       "filter: none is armed there;\n"
 		       "             returns are seen at `ret` instructions, which costs more\n");
 	else
 		printf("seccomp      return probes are safe in processes under a seccomp filter\n");
@@ -203,7 +204,8 @@ static int show_target(pid_t pid, bool seccomp_kills)
 	       status.seccomp ? ", under a seccomp filter" : "");
 	found = show_objects(objects, pid, &mappings, seccomp_kills && status.seccomp, false);
 	if (!found)
-		printf("allocator    none found: a static program needs its symbol table; Go has an allocator of its own\n");
+		printf("allocator    none found: a static program needs its symbol table; "
+		       "Go has an allocator of its own\n");
 	show_objects(objects, pid, &mappings, false, true);
 	objects__free(objects);
 	mappings__free(&mappings);

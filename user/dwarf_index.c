@@ -47,7 +47,8 @@ struct dwarf_index {
 	size_t count, room;
 	struct spans spans; /* of units */
 	struct string_pool *names;
-	uint64_t budget;    /* DIEs and ranges that may still be read: a sound file never needs all */
+	/* DIEs and ranges that may still be read: a sound file never needs all */
+	uint64_t budget;
 };
 
 struct dwarf_index *dwarf_index__new(Dwarf *dwarf)
@@ -440,7 +441,7 @@ static void frame__name_real(struct dwarf_frame *frame, const struct dwarf_index
 	Dwarf_Addr base, start, end;
 
 	frame__name(frame, index, unit, &function->die);
-	/* Not dwarf_entrypc(): a function in several pieces has only ranges, the first one first. */
+	/* Not dwarf_entrypc(): a function in several pieces has only ranges, the first first. */
 	if (dwarf_ranges(&function->die, 0, &base, &start, &end) > 0)
 		frame->start = start;
 }

@@ -14,7 +14,8 @@
 struct dwarf_index;
 
 struct dwarf_frame {
-	const char *function; /* linkage name, else name; NULL when not known. Lives as long as the index */
+	/* linkage name, else name; NULL when not known. Lives as long as the index */
+	const char *function;
 	const char *file;     /* NULL when not known */
 	unsigned int line;    /* 0 when not known */
 	uint64_t start;       /* of the real function, an address; 0 when inlined or not known */

@@ -8,7 +8,10 @@ enum side { SIDE_OLD, SIDE_NOW, SIDES };
 
 struct frame_match;
 
-/* `places`: frames have offsets, so modules that were built anew are looked for. NULL: no memory. */
+/*
+ * `places`: frames have offsets, so modules that were built anew are looked for. NULL: no
+ * memory.
+ */
 struct frame_match *frame_match__new(const struct snapshot *old, const struct snapshot *now,
 				     bool places);
 void frame_match__free(struct frame_match *match);

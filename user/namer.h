@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef MEMWATCH_NAMER_H
 #define MEMWATCH_NAMER_H
-/* A stack as the kernel captured it -> the model's frames, with the names of every source we have. */
+/*
+ * A stack as the kernel captured it -> the model's frames, with the names of every source we
+ * have.
+ */
 #include <stddef.h>
 #include <sys/types.h>
 

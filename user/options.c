@@ -155,17 +155,20 @@ static const struct {
 	[OPT_VERSION] = { 0, "version", NULL, "the version", ANY },
 };
 
+static const char usage[] =
+	"memwatch [top] [TARGET] [OPTIONS] [INTERVAL [COUNT]]   which call stacks hold the memory\n"
+	"memwatch record [TARGET] [OPTIONS] -o FILE             capture a snapshot to a file\n"
+	"memwatch report FILE [OPTIONS]                         show a captured snapshot\n"
+	"memwatch diff OLD NEW [OPTIONS]                        what grew, what shrank\n"
+	"memwatch export FILE --format F [-o OUT]               for other programs\n"
+	"memwatch doctor [-p PID]                               what works here, and why not\n\n"
+	"Without -p or -n the whole system is observed. INTERVAL is in seconds (default 2),\n"
+	"COUNT snapshots are shown. Most work needs root (or CAP_BPF, CAP_PERFMON, "
+	"CAP_SYS_PTRACE).\n\n";
+
 void options__help(FILE *out)
 {
-	fputs("memwatch [top] [TARGET] [OPTIONS] [INTERVAL [COUNT]]   which call stacks hold the memory\n"
-	      "memwatch record [TARGET] [OPTIONS] -o FILE             capture a snapshot to a file\n"
-	      "memwatch report FILE [OPTIONS]                         show a captured snapshot\n"
-	      "memwatch diff OLD NEW [OPTIONS]                        what grew, what shrank\n"
-	      "memwatch export FILE --format F [-o OUT]               for other programs\n"
-	      "memwatch doctor [-p PID]                               what works here, and why not\n\n"
-	      "Without -p or -n the whole system is observed. INTERVAL is in seconds (default 2),\n"
-	      "COUNT snapshots are shown. Most work needs root (or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE).\n\n",
-	      out);
+	fputs(usage, out);
 	for (int i = 0; i < OPTIONS; i++) {
 		char left[40];
 
@@ -254,48 +257,48 @@ static int parse_pids(struct options *options, const char *value)
 	}
 }
 
-static int set(struct options *o, enum option_id id, const char *value, size_t *includes,
-	       size_t *excludes, int argc)
+static void set_flag(struct options *o, enum option_id id)
 {
-	uint64_t number = 0;
-	int chosen = 0, error = 0;
-	char what[32];
-
-	snprintf(what, sizeof(what), "--%s", table[id].name);
 	switch (id) {
-	case OPT_PID:
-		return parse_pids(o, value);
-	case OPT_NAME:
-		o->name = value;
-		break;
-	case OPT_SORT:
-		error = choose(sorts, what, value, &chosen);
-		o->query.sort = chosen;
-		break;
-	case OPT_TOP:
-		error = parse_number(what, value, SIZE_MAX, &number);
-		o->query.top = number;
-		break;
-	case OPT_BY:
-		error = choose(groups, what, value, &chosen);
-		o->query.by = chosen;
-		break;
 	case OPT_CUMULATIVE:
 		o->query.cumulative = true;
 		break;
 	case OPT_NATIVE:
 		o->query.native = true;
 		break;
-	case OPT_FAMILY:
-		error = choose(families, what, value, &chosen);
-		o->query.heap = chosen & FAMILIES_HEAP;
-		o->query.mmap = chosen & FAMILIES_MMAP;
+	case OPT_JSON:
+		o->json = true;
 		break;
-	case OPT_INCLUDE:
-		o->globs[(*includes)++] = value;
+	case OPT_PLAIN:
+		o->plain = true;
 		break;
-	case OPT_EXCLUDE:
-		o->globs[argc + (*excludes)++] = value;
+	case OPT_VERBOSE:
+		o->log.level = LOG_VERBOSE;
+		break;
+	case OPT_QUIET:
+		o->log.level = LOG_QUIET;
+		break;
+	case OPT_HELP:
+		o->help = true;
+		break;
+	case OPT_VERSION:
+		o->version = true;
+		break;
+	default:
+		break;
+	}
+}
+
+/* Options whose value is a number: plain, of bytes or of time. */
+static int set_amount(struct options *o, enum option_id id, const char *what, const char *value)
+{
+	uint64_t number = 0;
+	int error = 0;
+
+	switch (id) {
+	case OPT_TOP:
+		error = parse_number(what, value, SIZE_MAX, &number);
+		o->query.top = number;
 		break;
 	case OPT_MIN_SIZE:
 		error = parse_bytes(what, value, &o->min_size);
@@ -310,12 +313,6 @@ static int set(struct options *o, enum option_id id, const char *value, size_t *
 		error = parse_number(what, value, SIZE_MAX, &number);
 		o->depth = number;
 		break;
-	case OPT_JSON:
-		o->json = true;
-		break;
-	case OPT_PLAIN:
-		o->plain = true;
-		break;
 	case OPT_MAX_BLOCKS:
 		error = parse_number(what, value, 1 << 30, &number);
 		o->max_blocks = number;
@@ -324,21 +321,11 @@ static int set(struct options *o, enum option_id id, const char *value, size_t *
 		error = parse_number(what, value, 1 << 24, &number);
 		o->max_stacks = number;
 		break;
-	case OPT_ATTACH:
-		error = choose(rungs, what, value, &o->rung);
-		break;
-	case OPT_OUTPUT:
-		o->output = value;
-		break;
 	case OPT_FOR:
 		error = parse_duration(what, value, &o->for_ns);
 		break;
 	case OPT_EVERY:
 		error = parse_duration(what, value, &o->every_ns);
-		break;
-	case OPT_FORMAT:
-		error = choose(formats, what, value, &chosen);
-		o->format = chosen;
 		break;
 	case OPT_GREW:
 		error = parse_bytes(what, value, &o->grew);
@@ -346,23 +333,61 @@ static int set(struct options *o, enum option_id id, const char *value, size_t *
 	case OPT_FAIL:
 		error = parse_bytes(what, value, &o->fail_on_growth);
 		break;
-	case OPT_VERBOSE:
-		o->log.level = LOG_VERBOSE;
-		break;
-	case OPT_QUIET:
-		o->log.level = LOG_QUIET;
-		break;
-	case OPT_HELP:
-		o->help = true;
-		break;
-	case OPT_VERSION:
-		o->version = true;
-		break;
-	case OPTIONS:
+	default:
 		break;
 	}
 	if (!error && (id == OPT_MAX_BLOCKS || id == OPT_MAX_STACKS) && !number)
 		return refuse(what, value, "at least 1 is wanted");
+	return error;
+}
+
+static int set(struct options *o, enum option_id id, const char *value, size_t *includes,
+	       size_t *excludes, int argc)
+{
+	int chosen = 0, error = 0;
+	char what[32];
+
+	snprintf(what, sizeof(what), "--%s", table[id].name);
+	switch (id) {
+	case OPT_PID:
+		return parse_pids(o, value);
+	case OPT_NAME:
+		o->name = value;
+		break;
+	case OPT_SORT:
+		error = choose(sorts, what, value, &chosen);
+		o->query.sort = chosen;
+		break;
+	case OPT_BY:
+		error = choose(groups, what, value, &chosen);
+		o->query.by = chosen;
+		break;
+	case OPT_FAMILY:
+		error = choose(families, what, value, &chosen);
+		o->query.heap = chosen & FAMILIES_HEAP;
+		o->query.mmap = chosen & FAMILIES_MMAP;
+		break;
+	case OPT_INCLUDE:
+		o->globs[(*includes)++] = value;
+		break;
+	case OPT_EXCLUDE:
+		o->globs[argc + (*excludes)++] = value;
+		break;
+	case OPT_ATTACH:
+		error = choose(rungs, what, value, &o->rung);
+		break;
+	case OPT_OUTPUT:
+		o->output = value;
+		break;
+	case OPT_FORMAT:
+		error = choose(formats, what, value, &chosen);
+		o->format = chosen;
+		break;
+	default:
+		if (table[id].value)
+			return set_amount(o, id, what, value);
+		set_flag(o, id);
+	}
 	return error;
 }
 
@@ -417,9 +442,9 @@ static int parse_positional(struct options *options, char **arguments, int count
 		error = units__parse_duration(arguments[0], &options->interval_ns);
 		if (error || options->interval_ns < 1000000 ||
 		    options->interval_ns > 86400000000000ULL)
-			return refuse(
-				"argument", arguments[0],
-				"no verb of this build and no interval in seconds (0.001 to 86400)");
+			return refuse("argument", arguments[0],
+				      "no verb of this build and no interval in seconds "
+				      "(0.001 to 86400)");
 	}
 	if (count > 1)
 		error = parse_number("COUNT", arguments[1], UINT64_MAX, &options->count);

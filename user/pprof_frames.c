@@ -53,7 +53,10 @@ refuse(struct pprof_frames *frames, const char *format, ...)
 	return -EBADMSG;
 }
 
-/* Ids are any numbers but 0, each used once. The items begin with a message's base, then their id. */
+/*
+ * Ids are any numbers but 0, each used once. The items begin with a message's base, then their
+ * id.
+ */
 static struct numbering *number_ids(struct pprof_frames *frames, const char *what, size_t count,
 				    uint64_t (*id_of)(const Pprof__Profile *, size_t), int *error)
 {

@@ -40,12 +40,15 @@ void probe__free(struct probe *probe);
 /* The last lines that libbpf and the verifier said; for the one who reports a failed load. */
 const char *probe__complaint(void);
 
-int probe__program(const struct probe *probe, enum program program);        /* descriptor, or -ENOENT */
+int probe__program(const struct probe *probe, enum program program); /* descriptor, or -ENOENT */
 struct bpf_program *probe__libbpf_program(struct probe *probe, enum program program);
 int probe__attach_lifecycle(struct probe *probe); /* exec and exit */
 uint64_t probe__trial_hits(const struct probe *probe);
 
-/* Bytes of kernel memory: taken at load, and a block, a stack and a site each when they are used. */
+/*
+ * Bytes of kernel memory: taken at load, and a block, a stack and a site each when they are
+ * used.
+ */
 struct probe_cost {
 	uint64_t fixed, per_block, per_stack, per_site;
 };

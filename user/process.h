@@ -19,7 +19,8 @@ struct mapping {
 	bool deleted;        /* the kernel says " (deleted)"; cut off `path` */
 	unsigned int major, minor;
 	uint64_t inode;      /* 0: no file */
-	char *path;          /* "", "[heap]", "[vdso]" or a path in the process's namespace, octal escapes undone */
+	/* "", "[heap]", "[vdso]" or a path in the process's namespace, octal escapes undone */
+	char *path;
 };
 
 struct mappings {

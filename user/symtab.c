@@ -13,8 +13,8 @@ enum { SYMBOLS_MAX = 16 * 1024 * 1024 }; /* in one object; clang has 0.5 million
 struct symbol {
 	uint64_t start, end; /* addresses; end == start until the size is known */
 	uint64_t limit;      /* end of its section */
-	const char
-		*name;    /* in the ELF's string table; NULL: ends what is before it, names nothing */
+	/* in the ELF's string table; NULL: ends what is before it, names nothing */
+	const char *name;
 	bool local;
 	bool may_extend;     /* without a size, it reaches up to the next symbol */
 };

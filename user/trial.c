@@ -75,7 +75,10 @@ static int trial__begin(struct trial *trial, enum rung rung, pid_t pid)
 	return taken < 0 ? taken : 0;
 }
 
-/* The call comes from a thread: before 6.10 a link's filter let one thread through, not a process. */
+/*
+ * The call comes from a thread: before 6.10 a link's filter let one thread through, not a
+ * process.
+ */
 int attach__try(enum rung rung)
 {
 	struct trial trial = { 0 };

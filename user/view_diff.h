@@ -12,8 +12,8 @@ int view_diff__text(FILE *out, const struct difference *difference, const struct
 
 /*
  * One object on one line:
- *   version, old and new (each time, elapsed_s), totals, grew, new, shrank, gone (each rows, bytes),
- *   rebuilt (names of modules, left out if there are none), changes
+ *   version, old and new (each time, elapsed_s), totals, grew, new, shrank, gone (each rows,
+ *   bytes), rebuilt (names of modules, left out if there are none), changes
  * totals and changes have live_bytes, live_count, alloc_bytes and alloc_count as they are in the
  * newer file, and each with "_change". A change has "kind" (grew, new, shrank, gone), family where
  * it is of one, comm for --by process, and stack as in a snapshot.

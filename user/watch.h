@@ -58,10 +58,10 @@ void watch__free(struct watch *watch);
 
 int watch__fd(const struct watch *watch);  /* readable when watch__handle has something to do */
 void watch__handle(struct watch *watch);   /* events of the kernel side */
-void watch__tick(
-	struct watch *watch);     /* some times a second: new processes and objects, late mappings */
-bool watch__names_pids(
-	const struct watch *watch); /* observes only processes that were named by pid */
+/* Some times a second: new processes and objects, late mappings. */
+void watch__tick(struct watch *watch);
+/* Observes only processes that were named by pid. */
+bool watch__names_pids(const struct watch *watch);
 bool watch__is_over(const struct watch *watch); /* the processes named have all ended */
 /* Forgets processes that ended and were shown. */
 void watch__sweep(struct watch *watch);

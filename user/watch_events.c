@@ -289,7 +289,10 @@ static void find_python(struct watch *watch, struct watched *watched)
 			    *reason ? reason : strerror(-error));
 }
 
-/* Looks at the process's mappings: unwinding tables, and allocators that it has loaded meanwhile. */
+/*
+ * Looks at the process's mappings: unwinding tables, and allocators that it has loaded
+ * meanwhile.
+ */
 static void refresh(struct watch *watch, struct watched *watched)
 {
 	uint64_t now = now_ns();
@@ -347,7 +350,10 @@ static struct watched *on_book(struct watch *watch, uint32_t book, pid_t pid)
 	return watched;
 }
 
-/* MAP_ANONYMOUS but neither a reservation nor a stack: memory that the program asked for as such. */
+/*
+ * MAP_ANONYMOUS but neither a reservation nor a stack: memory that the program asked for as
+ * such.
+ */
 static bool is_heap_mapping(const struct event *event)
 {
 	enum { ANONYMOUS = 0x20, GROWSDOWN = 0x100, STACK = 0x20000 }; /* asm-generic/mman.h */

@@ -91,10 +91,9 @@ static void say_no_allocator(struct watch *watch, pid_t pid)
 			 *looked ? ", " : "", object__name(object));
 	}
 	mappings__free(&mappings);
-	log__error(
-		"process %d: no allocator found (malloc and its family) in %s: a static program needs its "
-		"symbol table; Go has an allocator of its own",
-		pid, *looked ? looked : "its files");
+	log__error("process %d: no allocator found (malloc and its family) in %s: a static program "
+		   "needs its symbol table; Go has an allocator of its own",
+		   pid, *looked ? looked : "its files");
 }
 
 /* Before the probes are live each process has a book, its mappings and the rows. */

@@ -31,7 +31,10 @@ static int sweep_site(void *context, uint32_t site, const struct site_record *re
 	return 0;
 }
 
-/* Books that ended and were shown. `blocks`: how many live blocks are still in the table for them. */
+/*
+ * Books that ended and were shown. `blocks`: how many live blocks are still in the table for
+ * them.
+ */
 static size_t count_gone(const struct watch *watch, uint64_t *blocks)
 {
 	size_t gone = 0;

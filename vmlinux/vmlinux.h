@@ -19,7 +19,10 @@ typedef __s16 s16;
 typedef __s32 s32;
 typedef __s64 s64;
 
-/* arch/x86/include/asm/ptrace.h: a context's fields are read in place, so this is the real layout. */
+/*
+ * arch/x86/include/asm/ptrace.h: a context's fields are read in place, so this is the real
+ * layout.
+ */
 struct pt_regs {
 	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di;
 	unsigned long orig_ax, ip, cs, flags, sp, ss;

@@ -94,7 +94,8 @@ load helper
 	workload sites 5000 2
 	observed --max-stacks 1000
 	snapshot_says '.lost.stacks + .lost.sites > 0'
-	snapshot_says '[.sites[] | select(.stack | length > 10)] | length > 0 and all(.live_count == 2 and .live_bytes == 64)'
+	snapshot_says '[.sites[] | select(.stack | length > 10)] | length > 0
+		and all(.live_count == 2 and .live_bytes == 64)'
 	finish
 }
 

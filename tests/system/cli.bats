@@ -38,8 +38,10 @@ sorted() { # KEY EXPECTED
 
 @test "--by function" {
 	shaped --by function --top 0
-	snapshot_says '.sites | map({(.stack[0].function): .live_bytes}) | add | .large == 400000 and .small == 16000 and .mixed == 6000'
-	snapshot_says 'all(.sites[]; (.stack | length == 1) and (.stack[0] | has("line") or has("offset") | not) and .merged == 1)'
+	snapshot_says '.sites | map({(.stack[0].function): .live_bytes}) | add
+		| .large == 400000 and .small == 16000 and .mixed == 6000'
+	snapshot_says 'all(.sites[]; (.stack | length == 1)
+		and (.stack[0] | has("line") or has("offset") | not) and .merged == 1)'
 	finish
 }
 
@@ -47,7 +49,8 @@ sorted() { # KEY EXPECTED
 	local line
 	line=$(grep -n 'malloc(200000)' "$ROOT/tests/workloads/shapes.c" | cut -d: -f1)
 	shaped --by line --top 1
-	snapshot_says ".sites[0] | .live_bytes == 400000 and .stack[0].line == $line and (.stack[0].file | endswith(\"shapes.c\"))"
+	snapshot_says ".sites[0] | .live_bytes == 400000 and .stack[0].line == $line
+		and (.stack[0].file | endswith(\"shapes.c\"))"
 	finish
 }
 
@@ -113,7 +116,8 @@ sorted() { # KEY EXPECTED
 	finish
 	rm "$T/line"
 	shaped --top 0 --max-size 500
-	snapshot_says '[.sites[] | select(.stack[0].function == "mixed")][0] | .live_bytes == 1000 and .live_count == 10'
+	snapshot_says '[.sites[] | select(.stack[0].function == "mixed")][0]
+		| .live_bytes == 1000 and .live_count == 10'
 	snapshot_says 'all(.sites[]; .stack[0].function != "large")'
 	finish
 	rm "$T/line"
@@ -191,10 +195,13 @@ both_truths() { grep -q '^{' "$T/truth" && grep -q '^{' "$T/other"; }
 
 @test "the JSON has the contract's fields" {
 	shaped --top 0
-	snapshot_says '.version == 1 and .mode == "exact" and (.time | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]{3}Z$"))'
-	snapshot_says '.lost | has("blocks") and has("sites") and has("stacks") and has("inflight") and has("truncated_stacks") and has("broken_stacks")'
+	snapshot_says '.version == 1 and .mode == "exact"
+		and (.time | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]{3}Z$"))'
+	snapshot_says '.lost | has("blocks") and has("sites") and has("stacks")
+		and has("inflight") and has("truncated_stacks") and has("broken_stacks")'
 	snapshot_says '.processes == [.processes[0]] and (.processes[0] | .comm == "shapes" and .exited == false)'
-	snapshot_says 'all(.sites[].stack[]; .kind == "native" and (.offset | type == "number") and all(.[]; . != "" and . != null))'
+	snapshot_says 'all(.sites[].stack[]; .kind == "native" and (.offset | type == "number")
+		and all(.[]; . != "" and . != null))'
 	finish
 }
 

@@ -136,7 +136,8 @@ refused() { # STATUS TEXT COMMAND…: one line that has the text
 	reported
 	local total
 	total=$(jq .totals.live_bytes "$SNAPSHOT")
-	equal "$total" "$("$MEMWATCH" export "$T/heap.pb.gz" --format folded | awk '{ s += $NF } END { print s }')" folded
+	equal "$total" "$("$MEMWATCH" export "$T/heap.pb.gz" --format folded |
+		awk '{ s += $NF } END { print s }')" folded
 	equal "$total" "$("$MEMWATCH" export "$T/heap.pb.gz" --format speedscope |
 		jq '.profiles[] | select(.name == "live bytes") | (.weights | add)')" speedscope
 	equal "$total" "$("$MEMWATCH" export "$T/heap.pb.gz" --format csv |

@@ -162,7 +162,8 @@ consistent() { # FILE of snapshots
 	bad=$(jq -c '
 		def books: .. | objects | select(has("alloc_bytes"));
 		def off: .alloc_bytes - .freed_bytes != .live_bytes or .alloc_count - .freed_count != .live_count
-			or ([.alloc_bytes, .freed_bytes, .live_bytes, .alloc_count, .freed_count, .live_count] | min) < 0
+			or ([.alloc_bytes, .freed_bytes, .live_bytes, .alloc_count, .freed_count, .live_count]
+				| min) < 0
 			or (has("peak_bytes") and .live_bytes > .peak_bytes);
 		(books | select(off)),
 		(. as $all | ["live_bytes", "live_count", "alloc_bytes", "freed_bytes"][]
@@ -186,7 +187,8 @@ seen_sites() { # TRUTH PID HOW
 		def site: ([.stack[] | name | select($truth.sites[.])][0]) as $known
 			| if $how == "leaf" then .stack[0] // {} | name else $known // (.stack[0] // {} | name) end;
 		# the exceptions of libstdc++ are blocks too, but not of the program
-		[.sites[] | select(.pid == $pid and ($how != "deep" or all(.stack[]; name != "__cxa_allocate_exception")))
+		[.sites[] | select(.pid == $pid
+			and ($how != "deep" or all(.stack[]; name != "__cxa_allocate_exception")))
 			| {key: site, value: counters}]
 		| group_by(.key) | map({key: .[0].key, value: (map(.value) | total)}) | from_entries
 		| if $how == "known" then with_entries(select($truth.sites[.key])) else . end
@@ -212,13 +214,15 @@ same_totals() {
 same_process() { # TRUTH: one of several
 	local keys='{live_bytes, live_count, alloc_bytes, alloc_count, freed_bytes, freed_count}'
 	diff <(jq -S ".totals | $keys" <<<"$1") \
-		<(jq -S --argjson pid "$(jq .pid <<<"$1")" ".processes[] | select(.pid == \$pid) | $keys" "$SNAPSHOT") >&2
+		<(jq -S --argjson pid "$(jq .pid <<<"$1")" \
+			".processes[] | select(.pid == \$pid) | $keys" "$SNAPSHOT") >&2
 }
 
 same_peaks() { # one thread only. Functions that allocate at one site; the sum of several sites' peaks is no peak.
 	local truth
 	truth=$(grep '^{' "$T/truth" | tail -n 1)
-	equal "$(jq .peak_bytes <<<"$truth")" "$(jq --argjson pid "$WORK" '.processes[] | select(.pid == $pid) | .peak_bytes' "$SNAPSHOT")" \
+	equal "$(jq .peak_bytes <<<"$truth")" \
+		"$(jq --argjson pid "$WORK" '.processes[] | select(.pid == $pid) | .peak_bytes' "$SNAPSHOT")" \
 		"the process's peak"
 	jq -r --argjson pid "$WORK" "$NAMES"'[.sites[] | select(.pid == $pid) | {name: (.stack[0] | name), peak_bytes}]
 		| group_by(.name)[] | select(length == 1)[0] | "\(.name) \(.peak_bytes)"' "$SNAPSHOT" >"$T/peaks"
@@ -236,7 +240,10 @@ nothing_lost() {
 }
 
 snapshot_says() { # JQ-CONDITION, on the last snapshot
-	jq -e "$1" "$SNAPSHOT" >/dev/null || { echo "not so: $1" >&2; jq -c '{totals, lost, processes}' "$SNAPSHOT" >&2; return 1; }
+	jq -e "$1" "$SNAPSHOT" >/dev/null && return
+	echo "not so: $1" >&2
+	jq -c '{totals, lost, processes}' "$SNAPSHOT" >&2
+	return 1
 }
 
 # True once a snapshot that is already out satisfies the condition.
@@ -251,7 +258,8 @@ nothing_attached() {
 	local kind
 	for kind in prog link; do
 		[[ $(bpftool $kind list -j 2>/dev/null | jq '[.[]? | select((.pids // []) == []
-			and (.type | IN("kprobe", "uprobe_multi", "kprobe_multi", "perf_event")))] | length') = 0 ]] || return
+			and (.type | IN("kprobe", "uprobe_multi", "kprobe_multi",
+				"perf_event")))] | length') = 0 ]] || return
 	done
 	[[ ! -s /sys/kernel/tracing/uprobe_events ]]
 }

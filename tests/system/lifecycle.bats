@@ -21,8 +21,10 @@ forked() { # COMMAND that observes…
 	[[ -n $PARENT && -n $CHILD ]]
 	same_process "$PARENT"
 	same_process "$CHILD"
-	snapshot_says "[.processes[] | select(.pid == $(jq .pid <<<"$CHILD"))] | length == 1 and .[0].unmatched_frees == 20"
-	snapshot_says "[.processes[] | select(.pid == $(jq .pid <<<"$PARENT"))] | length == 1 and .[0].unmatched_frees == 0"
+	snapshot_says "[.processes[] | select(.pid == $(jq .pid <<<"$CHILD"))]
+		| length == 1 and .[0].unmatched_frees == 20"
+	snapshot_says "[.processes[] | select(.pid == $(jq .pid <<<"$PARENT"))]
+		| length == 1 and .[0].unmatched_frees == 0"
 }
 
 @test "fork: parent and child free the same inherited blocks, neither is counted twice" {
@@ -155,7 +157,8 @@ shown_exited() { # TRUTH
 	snapshot
 	same_process "$(grep '^{' "$T/truth")"
 	equal "$(jq -c '.totals | [.live_bytes, .live_count, .alloc_bytes, .freed_count]' <<<"$later")" \
-		"$(shown_exited "$later" | jq -c '[.live_bytes, .live_count, .alloc_bytes, .freed_count]')" "the later one"
+		"$(shown_exited "$later" |
+			jq -c '[.live_bytes, .live_count, .alloc_bytes, .freed_count]')" "the later one"
 	finish
 }
 

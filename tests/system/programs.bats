@@ -68,7 +68,8 @@ print("{done}", flush=True); sys.stdin.readline()'
 
 @test "jq: an array of a hundred thousand" {
 	mkfifo "$T/line"
-	jq --unbuffered -c 'if . == 1 then "ready" elif . == 2 then [range(100000) | tostring] | "{done}\(length)" else . end' \
+	jq --unbuffered -c 'if . == 1 then "ready"
+			elif . == 2 then [range(100000) | tostring] | "{done}\(length)" else . end' \
 		<"$T/line" >"$T/truth" 2>"$T/workload.err" 3>&- &
 	WORK=$!
 	exec {LINE}>&-
@@ -92,7 +93,8 @@ print("{done}", flush=True); sys.stdin.readline()'
 @test "redis-server on jemalloc: as many blocks as keys, and all of them back" {
 	command -v redis-server >/dev/null || skip "redis-server is not installed"
 	local socket=$T/socket
-	redis-server --port 0 --unixsocket "$socket" --save '' --appendonly no --enable-debug-command local --dir "$T" >"$T/redis" 2>&1 3>&- &
+	redis-server --port 0 --unixsocket "$socket" --save '' --appendonly no \
+		--enable-debug-command local --dir "$T" >"$T/redis" 2>&1 3>&- &
 	WORK=$!
 	wait_for "redis answers" redis_answers
 	observe --json --top 0 -p "$WORK" 0.5

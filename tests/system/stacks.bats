@@ -5,9 +5,11 @@ load helper
 # Prints what differs. $1 = whole: to the thread's first frame; own: as far as the program's own frames go.
 differences() { # whole|own
 	jq -c -n --slurpfile truth <(grep '"case"' "$T/truth") --slurpfile seen "$SNAPSHOT" --arg how "$1" '
-		def cut: if $how == "own" then .[:([.[] | startswith("libc.so.6+")] | index(true)) // length] else . end;
+		def cut: if $how == "own"
+			then .[:([.[] | startswith("libc.so.6+")] | index(true)) // length] else . end;
 		def frames: [.[] | select(.inlined != true) | "\(.module // "?")+\(.offset // "?")"];
-		([$seen[0].sites[] | select(.family == "heap" and .live_count == 1) | {key: "\(.live_bytes)", value: .stack}]
+		([$seen[0].sites[] | select(.family == "heap" and .live_count == 1)
+			| {key: "\(.live_bytes)", value: .stack}]
 			| from_entries) as $sites
 		| $truth[] | {case, size, own: (.frames | cut), got: ($sites["\(.size)"] // [] | frames)}
 		| if $how == "own" then .got = .got[:(.own | length)] else . end
@@ -59,7 +61,8 @@ truly() { # whole|own PROGRAM [ARGUMENT…]
 	kept=$(jq '[.sites[] | select(.live_bytes == 70001)][0].stack | length' "$SNAPSHOT")
 	[[ $kept -ge 100 ]]
 	equal "$(grep '"case"' "$T/truth" | jq -c --argjson n "$kept" '.frames[:$n]')" \
-		"$(jq -c '[.sites[] | select(.live_bytes == 70001)][0].stack | map("\(.module)+\(.offset)")' "$SNAPSHOT")" \
+		"$(jq -c '[.sites[] | select(.live_bytes == 70001)][0].stack
+			| map("\(.module)+\(.offset)")' "$SNAPSHOT")" \
 		"the nearest frames"
 	finish
 }
@@ -87,7 +90,9 @@ truly() { # whole|own PROGRAM [ARGUMENT…]
 	work '"end"'
 	snapshot
 	equal '["down","down","down","down","main"]' \
-		"$(jq -c '[.sites[] | select(.live_bytes == 70001)][0].stack[:5] | map(.function)' "$SNAPSHOT")" "functions"
-	snapshot_says '[.sites[] | select(.live_bytes == 70001)][0].stack[:5] | all((.file | endswith("deep.c")) and .line > 0 and .kind == "native")'
+		"$(jq -c '[.sites[] | select(.live_bytes == 70001)][0].stack[:5]
+			| map(.function)' "$SNAPSHOT")" "functions"
+	snapshot_says '[.sites[] | select(.live_bytes == 70001)][0].stack[:5]
+		| all((.file | endswith("deep.c")) and .line > 0 and .kind == "native")'
 	finish
 }

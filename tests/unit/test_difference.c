@@ -251,13 +251,13 @@ static void text_begins_with_totals(void **state)
 static void lines_speak_tracemallocs_words(void **state)
 {
 	(void)state;
-	check_text(
-		(struct query){ ALL, .by = BY_LINE },
-		TOTALS SUMS(
-			"line") "shrinks.c:2: size=1000 B (-4000 B), count=10 (-40), average=100 B\n"
-				"grows.c:1: size=2148 B (+2048 B), count=5 (+4), average=430 B\n"
-				"comes.c:5: size=300 B (+300 B), count=3 (+3), average=100 B\n"
-				"goes.c:4: size=0 B (-64 B), count=0 (-2)\n");
+	check_text((struct query){ ALL, .by = BY_LINE },
+		   TOTALS SUMS(
+			   "line") "shrinks.c:2: size=1000 B (-4000 B), count=10 (-40), "
+				   "average=100 B\n"
+				   "grows.c:1: size=2148 B (+2048 B), count=5 (+4), average=430 B\n"
+				   "comes.c:5: size=300 B (+300 B), count=3 (+3), average=100 B\n"
+				   "goes.c:4: size=0 B (-64 B), count=0 (-2)\n");
 }
 
 int main(void)

@@ -2,9 +2,10 @@
 #ifndef BACKTRACE_H
 #define BACKTRACE_H
 /*
- * The stacks of a program's own allocations, walked by its compiler's unwinder. ALLOCATE calls first
- * backtrace__record and then malloc by one and the same call instruction: both see the same return
- * addresses, the first one's included. Each allocation has a size of its own, by which it is found.
+ * The stacks of a program's own allocations, walked by its compiler's unwinder. ALLOCATE calls
+ * first backtrace__record and then malloc by one and the same call instruction: both see the same
+ * return addresses, the first one's included. Each allocation has a size of its own, by which it is
+ * found.
  */
 #include <fcntl.h>
 #include <unwind.h>

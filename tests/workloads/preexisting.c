@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* preexisting FREED REALLOCATED: blocks older than the observer are freed, then some are resized. */
+/*
+ * preexisting FREED REALLOCATED: blocks older than the observer are freed, then some are
+ * resized.
+ */
 #include "truth.h"
 
 enum { OLD_MAX = 1000 };

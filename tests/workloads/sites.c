@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* sites N PER: N different stacks, told apart by the bits of a number; PER blocks of 32 from each. */
+/*
+ * sites N PER: N different stacks, told apart by the bits of a number; PER blocks of 32 from
+ * each.
+ */
 #include "truth.h"
 
 enum { BITS = 14, SIZE = 32 };
