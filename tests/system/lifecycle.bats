@@ -171,6 +171,6 @@ shown_exited() { # TRUTH
 	done
 	work
 	snapshot
-	equal '"basic"' "$(jq '.processes[].comm // "?"' "$T/out" | sort -u)" "names seen"
+	equal '"basic"' "$(jq '.processes[] | .comm // "?"' "$T/out" | sort -u)" "names seen"
 	finish
 }
