@@ -243,6 +243,8 @@ static int stack_index(struct making *making, const struct seen_site *site, pid_
 	if (site->named) {
 		stack = name_stack(making->collector, site->stack, pid);
 		keep_up(making);
+	} else { /* what is known costs nothing */
+		stack = namer__known(making->collector->namer, site->stack);
 	}
 	entry = calloc(1, sizeof(*entry));
 	if (!entry)

@@ -152,7 +152,7 @@ static void draw_place(struct live *live, struct canvas *canvas, int line)
 				   length ? arrow : "", live->places[i].title);
 	if (length)
 		put_part(&flow, STYLE_BOLD, "%s", path);
-	put_part(&flow, 0, "%zu rows", live__count(live));
+	put_part(&flow, 0, "%zu row%s", live__count(live), live__count(live) == 1 ? "" : "s");
 	if (*live->find)
 		put_part(&flow, STYLE_BOLD, "/%s", live->find);
 	if (live->options.older_ns)

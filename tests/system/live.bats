@@ -114,7 +114,7 @@ shapes() { # COLUMNS LINES [ARGUMENT…]
 	shapes 120 30
 	keys / S m a
 	shows '^/Sma_'
-	shows '^1 rows  /Sma'
+	shows '^1 row  /Sma'
 	! screen_has 'large'
 	keys Escape
 	shows 'large'

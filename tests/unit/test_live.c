@@ -177,7 +177,7 @@ static void finds_as_you_type(void **state)
 	(void)state;
 	keys(live, "/PYTH");
 	shows_part(live, "/PYTH_");
-	shows_part(live, "1 rows");
+	shows_part(live, "1 row ");
 	hides_part(live, "perl[24916]");
 	live__key(live, LIVE_KEY_BACKSPACE);
 	keys(live, "\n\n");
@@ -199,7 +199,7 @@ static void groups_and_opens_a_groups_stacks(void **state)
 	shows_part(live, "FUNCTION\n");
 	shows_part(live, "Perl_safesysmalloc\n");
 	keys(live, "\n");
-	shows_part(live, "all > Perl_safesysmalloc  1 rows\n");
+	shows_part(live, "all > Perl_safesysmalloc  1 row\n");
 	live__free(live);
 }
 
