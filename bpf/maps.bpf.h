@@ -14,6 +14,7 @@ const volatile _Bool only_targets;  /* observe the processes in `targets` alone 
 const volatile __u64 min_size, max_size = ~0ULL; /* blocks outside are in no site */
 const volatile __u32 max_sites;
 const volatile __u32 memo_mask;      /* memos - 1 */
+const volatile __u32 max_frames = MEMWATCH_DEFAULT_FRAMES; /* of a stack; a Python frame is two */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -84,8 +85,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1);
-	__type(key, u64); /* hash of the frames, or a few more */
-	__type(value, struct stack_record);
+	__uint(key_size, sizeof(u64)); /* hash of the frames, or a few more */
+	__uint(value_size, sizeof(struct stack_record)); /* less: up to frame max_frames */
 } stacks SEC(".maps");
 
 struct {

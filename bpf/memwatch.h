@@ -99,16 +99,22 @@ enum frame_tag {
 #define FRAME_FIRST_LINE(frame) ((frame) >> 48 & 0xfff)
 #define MEMWATCH_MAX_OBJECTS 0x100000
 
-#define MEMWATCH_MAX_FRAMES 127 /* the kernel's own PERF_MAX_STACK_DEPTH, and bcc's */
+/*
+ * Frames of a stack, when the user does not say how many: the kernel's own PERF_MAX_STACK_DEPTH,
+ * and bcc's. The most: a thread's storage holds one such stack, and kernels that allocate it by
+ * kmalloc_nolock give no more than 8 KiB (two pages) for it.
+ */
+#define MEMWATCH_DEFAULT_FRAMES 127
+#define MEMWATCH_MAX_FRAMES 512
 
 /* How a stack ended. */
 enum stack_state {
 	STACK_STATE_COMPLETE,  /* at the thread's first frame */
-	STACK_STATE_TRUNCATED, /* at MEMWATCH_MAX_FRAMES */
+	STACK_STATE_TRUNCATED, /* at as many frames as were asked for */
 	STACK_STATE_BROKEN,    /* where nothing said how to go on */
 };
 
-struct stack_record {
+struct stack_record { /* in the kernel's table it ends after the frames that were asked for */
 	__u32 count;
 	__u32 state;    /* enum stack_state */
 	__u32 book;     /* when it holds addresses of one process; else 0 */

@@ -98,7 +98,7 @@ static inline void walk__push(struct walk *walk, u64 frame)
 {
 	u32 n = walk->record.count;
 
-	if (n >= MEMWATCH_MAX_FRAMES)
+	if (n >= max_frames)
 		return;
 	walk->record.frames[n] = frame;
 	walk->record.count = n + 1;
@@ -142,6 +142,12 @@ static __noinline int python__step(struct walk *walk, const struct python_record
 	}
 	walk__note_python(walk, &frame);
 	if (!python__is_shim(python, &frame)) {
+		if (walk->record.count + 2 > max_frames) { /* no half of one */
+			walk->record.state = STACK_STATE_TRUNCATED;
+			walk->in_python = false;
+			walk->ended = true;
+			return 0;
+		}
 		walk__push(walk, (u64)FRAME_TAG_CODE << 60 | (u64)(frame.first_line & 0xfff) << 48 |
 					 FRAME_ADDRESS(frame.code));
 		walk__push(walk, (u64)FRAME_TAG_INSTRUCTION << 60 |

@@ -9,8 +9,7 @@
 #include "python.bpf.h"
 
 enum {
-	MEMO_WINDOW = 3072, /* bytes of stack read at once */
-	MEMO_SLACK = 64,    /* words: saved frame pointers are noted late, when they are used */
+	MEMO_SLACK = 64, /* words: saved frame pointers are noted late, when they are used */
 };
 
 /* What a walk read, and where it ended. Valid only while `sequence` is even and stays the same. */
@@ -32,7 +31,6 @@ struct memo {
 struct scratch { /* of one thread: a probe program can be preempted, so none of it is per CPU */
 	struct walk walk;
 	u64 upper; /* see stack__leads_to */
-	u64 window[MEMO_WINDOW / 8];
 };
 
 struct {
@@ -141,7 +139,7 @@ static inline bool memo__same_python(const struct memo *memo, u32 id)
 static inline bool memo__holds(const struct memo *memo, struct scratch *scratch, u32 id,
 			       u32 generation, u64 slot, u64 rbp)
 {
-	struct memo_check check = { .memo = memo, .window = scratch->window, .slot = slot };
+	struct memo_check check = { .memo = memo, .window = scratch->walk.window, .slot = slot };
 
 	if (memo->slot != slot || memo->book != id || memo->generation != generation ||
 	    (memo->uses_rbp && memo->rbp != rbp))
@@ -197,7 +195,7 @@ static long walk__step(u32 unused, struct walk_context *context)
 	enum step step;
 	u64 offset;
 
-	if (walk->record.count >= MEMWATCH_MAX_FRAMES) {
+	if (walk->record.count >= max_frames) {
 		walk->record.state = STACK_STATE_TRUNCATED;
 		return 1;
 	}
@@ -244,7 +242,7 @@ static inline bool stack__same(const struct stack_record *a, const struct stack_
 {
 	if (a->count != b->count || a->state != b->state || a->book != b->book)
 		return false;
-	for (u32 i = 0; i < MEMWATCH_MAX_FRAMES; i++) {
+	for (u32 i = 0; i < max_frames; i++) {
 		if (i >= a->count)
 			break;
 		if (a->frames[i] != b->frames[i])
@@ -336,7 +334,7 @@ static __noinline u64 stack__walk(struct walk *walk, u32 id, struct book *book)
 	if (book->python)
 		context.python = bpf_map_lookup_elem(&pythons, &id);
 	changing = book->changes != book->changes_seen;
-	bpf_loop(2 * MEMWATCH_MAX_FRAMES, walk__step, &context, 0); /* shim frames are steps too */
+	bpf_loop(2 * max_frames, walk__step, &context, 0); /* shim frames are steps too */
 	if (changing) /* a mapping may be another than the slice says: the stack may be wrong */
 		walk->record.state = STACK_STATE_BROKEN;
 	if (walk->unmapped || changing) {

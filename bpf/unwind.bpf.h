@@ -14,6 +14,7 @@ enum {
 	MAPPING_STEPS = 12,      /* up to 4096 executable mappings a process */
 	ROW_STEPS = 16,          /* up to 65536 rows a page: one for each byte */
 	PYTHON_FRAMES = 32,      /* Python frames that a memo can hold */
+	MEMO_WINDOW = 3072,      /* bytes of stack read at once to check a memo */
 };
 
 struct python_frame { /* what one frame of CPython holds; `frame` is its address */
@@ -44,7 +45,10 @@ struct walk {
 	u16 places[WALK_WORDS]; /* distance from slot, in words */
 	u64 words[WALK_WORDS];
 	struct python_frame pythons[PYTHON_FRAMES];
-	struct stack_record record;
+	union {
+		struct stack_record record;
+		u64 window[MEMO_WINDOW / 8]; /* before there is a walk: see memo__look */
+	};
 };
 
 static inline u64 mix(u64 hash, u64 word)

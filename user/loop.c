@@ -104,6 +104,7 @@ static struct watch *start_watch(const struct options *o)
 		.probe = {
 			.min_size = o->min_size, .max_size = o->max_size,
 			.max_blocks = o->max_blocks, .max_stacks = o->max_stacks,
+			.max_frames = o->max_frames,
 		},
 	};
 

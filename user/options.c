@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../bpf/memwatch.h"
 #include "units.h"
 
 enum { DEFAULT_TOP = 10, DEFAULT_INTERVAL_S = 2 };
@@ -75,6 +76,7 @@ enum option_id {
 	OPT_PLAIN,
 	OPT_MAX_BLOCKS,
 	OPT_MAX_STACKS,
+	OPT_MAX_DEPTH,
 	OPT_ATTACH,
 	OPT_OUTPUT,
 	OPT_FOR,
@@ -132,12 +134,14 @@ static const struct {
 	[OPT_MAX_SIZE] = { 'Z', "max-size", "N", "only blocks of at most N bytes", OBSERVE },
 	[OPT_OLDER] = { 0, "older", "D", "only blocks that have lived at least D (500ms, 2s, 5m)",
 			OBSERVE },
-	[OPT_DEPTH] = { 0, "depth", "N", "frames shown (all are captured)", SHOW },
+	[OPT_DEPTH] = { 0, "depth", "N", "frames shown (see --max-depth)", SHOW },
 	[OPT_JSON] = { 0, "json", NULL, "one JSON object a snapshot, a line each", SHOW },
 	[OPT_PLAIN] = { 0, "plain", NULL, "ranked text, also on a terminal", SHOW },
 	[OPT_MAX_BLOCKS] = { 0, "max-blocks", "N", "live blocks that the kernel's table can hold",
 			     OBSERVE },
 	[OPT_MAX_STACKS] = { 0, "max-stacks", "N", "distinct stacks that it can hold", OBSERVE },
+	[OPT_MAX_DEPTH] = { 0, "max-depth", "N",
+			    "frames captured of a stack (default 127, at most 512)", OBSERVE },
 	[OPT_ATTACH] = { 0, "attach", "HOW", "session, multi, perf: force one, to diagnose",
 			 OBSERVE },
 	[OPT_OUTPUT] = { 'o', "output", "FILE", "record, export: the file to write",
@@ -212,6 +216,18 @@ static int parse_number(const char *what, const char *value, uint64_t max, uint6
 	*number = strtoull(value, &end, 10);
 	if (*value < '0' || *value > '9' || *end || errno || *number > max)
 		return refuse(what, value, "a whole number is wanted");
+	return 0;
+}
+
+static int parse_depth(const char *what, const char *value, uint32_t *depth)
+{
+	char *end;
+	unsigned long number = strtoul(value, &end, 10);
+
+	_Static_assert(MEMWATCH_MAX_FRAMES == 512, "what is said here and in --help");
+	if (*value < '0' || *value > '9' || *end || !number || number > MEMWATCH_MAX_FRAMES)
+		return refuse(what, value, "1 to 512 frames of a stack can be captured");
+	*depth = number;
 	return 0;
 }
 
@@ -321,6 +337,8 @@ static int set_amount(struct options *o, enum option_id id, const char *what, co
 		error = parse_number(what, value, 1 << 24, &number);
 		o->max_stacks = number;
 		break;
+	case OPT_MAX_DEPTH:
+		return parse_depth(what, value, &o->max_frames);
 	case OPT_FOR:
 		error = parse_duration(what, value, &o->for_ns);
 		break;

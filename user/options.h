@@ -23,7 +23,7 @@ struct options {
 	size_t depth;             /* frames shown; 0: all */
 	uint64_t min_size, max_size; /* bytes */
 	uint64_t older_ns;
-	uint32_t max_blocks, max_stacks; /* 0: the default */
+	uint32_t max_blocks, max_stacks, max_frames; /* 0: the default */
 	int rung;                 /* enum rung, or -1: choose */
 	bool json, plain, help, version;
 	struct log log;

@@ -85,6 +85,7 @@ static void fill_defaults(struct probe_options *o)
 		o->max_rows = o->max_mappings = o->memos = 1;
 	}
 	o->max_blocks = o->max_blocks ?: default_blocks();
+	o->max_frames = o->max_frames ?: MEMWATCH_DEFAULT_FRAMES;
 	o->max_stacks = o->max_stacks ?: 128 << 10;
 	o->max_books = o->max_books ?: 4096;
 	o->max_sites = o->max_sites ?: o->max_stacks * 2 + o->max_books;
@@ -120,6 +121,8 @@ static int size_maps(struct probe *probe)
 		if (error)
 			return error;
 	}
+	bpf_map__set_value_size(s->maps.stacks,
+				offsetof(struct stack_record, frames[o->max_frames]));
 	if (o->trial)
 		return bpf_map__set_max_entries(s->maps.events, 4096);
 	return 0;
@@ -233,6 +236,7 @@ static int load(struct probe *probe)
 	s->rodata->max_size = o->max_size;
 	s->rodata->max_sites = o->max_sites;
 	s->rodata->memo_mask = o->memos - 1;
+	s->rodata->max_frames = o->max_frames;
 	choose_programs(probe);
 	error = size_maps(probe);
 	error = error ?: heap_bpf__load(s);

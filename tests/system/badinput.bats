@@ -181,6 +181,9 @@ beside() { # FILE
 	complains 2 -p 1 --older soon
 	complains 2 -p 1 --max-blocks 0
 	complains 2 -p 1 --max-stacks x
+	complains 2 -p 1 --max-depth 0
+	complains 2 -p 1 --max-depth 513
+	grep -q ' 512 ' "$T/err"
 	complains 2 -p 1 0
 	complains 2 -p 1 -1
 	complains 2 -p 1 nan

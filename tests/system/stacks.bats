@@ -51,21 +51,57 @@ truly() { # whole|own PROGRAM [ARGUMENT…]
 @test "C++, clang -O3" { truly whole stacks_cxx-clang-O3; }
 @test "a stack of 100 frames is whole" { truly whole deep 94; }
 
-@test "a stack too deep is marked and counted, and right as far as it goes" {
+# The program's stack under a limit: so many frames, the nearest ones, whatever stands above them.
+limited() { # LIMIT KEPT END [OPTION…]: of the stack of `deep 300`
+	local site
 	workload deep 300
-	observe --json --top 0 --depth 0 -p "$WORK" 0.3
+	observe --json --top 0 --depth 0 -p "$WORK" "${@:4}" 0.3
 	work '"end"'
 	snapshot
-	snapshot_says '.lost.truncated_stacks > 0'
-	local kept
-	kept=$(jq '[.sites[] | select(.live_bytes == 70001)][0].stack | length' "$SNAPSHOT")
-	[[ $kept -ge 100 ]]
-	equal "$(grep '"case"' "$T/truth" | jq -c --argjson n "$kept" '.frames[:$n]')" \
-		"$(jq -c '[.sites[] | select(.live_bytes == 70001)][0].stack
-			| map("\(.module)+\(.offset)")' "$SNAPSHOT")" \
-		"the nearest frames"
+	site='.sites[] | select(.live_bytes == 70001 and .live_count == 1)'
+	equal "$2 $3" "$(jq -r "$site | \"\(.stack | length) \(.end // \"whole\")\"" "$SNAPSHOT")" "frames"
+	equal "$(grep '"case"' "$T/truth" | jq -c --argjson n "$2" '.frames[:$n]')" \
+		"$(jq -c "$site"' | .stack | map("\(.module)+\(.offset)")' "$SNAPSHOT")" "the nearest frames"
+	# the unwinder of the program has blocks of its own, from before or not so deep
+	snapshot_says '.lost.truncated_stacks == ([.sites[] | select(.end == "truncated")
+		| .alloc_count] | add // 0)'
+	snapshot_says '.lost.broken_stacks == 0'
 	finish
 }
+
+@test "a stack too deep is marked and counted, and right as far as it goes" { limited 127 127 truncated; }
+@test "--max-depth 1" { limited 1 1 truncated --max-depth 1; }
+@test "--max-depth 20" { limited 20 20 truncated --max-depth 20; }
+@test "--max-depth 304: all but the last frame" { limited 304 304 truncated --max-depth 304; }
+@test "--max-depth 305: just the whole" { limited 305 305 whole --max-depth 305; }
+@test "--max-depth 512: more than there are" { limited 512 305 whole --max-depth 512; }
+
+# Each stack has its own blocks, by its nearest frames as far as the limit goes.
+told_apart() { # LIMIT PROGRAM ARGUMENT…
+	workload "${@:2}"
+	observe --json --top 0 --depth 0 --max-depth "$1" -p "$WORK" 0.3
+	work '"end"'
+	snapshot
+	diff <(grep '"size"' "$T/truth" | jq -c -n --argjson limit "$1" '
+			[inputs | .frames |= .[:$limit]] | group_by(.frames)[]
+			| {frames: .[0].frames, count: (map(.count) | add), bytes: (map(.size * .count) | add)}') \
+		<(jq -c --argjson limit "$1" '
+			[.sites[] | select(.stack[0].function == "bottom")
+				| {frames: [.stack[] | select(.module == "uppers" and .inlined != true)
+						.function | select(. != "_start")],
+					count: .live_count, bytes: .live_bytes}]
+			| group_by(.frames)[] | select(length == 1)[0]' "$SNAPSHOT") >"$T/diff" ||
+		{ head -c 2000 "$T/diff" >&2; return 1; }
+	snapshot_says '.lost.broken_stacks == 0'
+	finish
+}
+
+@test "the same place on the stack, the same caller: any other frame makes another stack" {
+	told_apart 127 uppers 40 16
+}
+@test "the same, over more stack than a memo compares at once" { told_apart 127 uppers 60 600; }
+@test "the same, deeper than a memo can hold" { told_apart 512 uppers 300 16; }
+@test "stacks that are the same up to --max-depth are one" { told_apart 10 uppers 40 16; }
 
 @test "the same stack in two processes, at two load addresses, has the same frames" {
 	local first
