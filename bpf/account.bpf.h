@@ -8,6 +8,7 @@
  */
 #include "maps.bpf.h"
 #include "compat.bpf.h"
+#include "process.bpf.h"
 
 /* Raises `peak` to `live`; a lost race means that somebody raised it, so look again. */
 static inline void account__raise(u64 *peak, u64 live)
@@ -159,7 +160,7 @@ static inline void book__inherit(struct book *book, u32 id)
 {
 	enum { FORKNOEXEC = 0x40 }; /* PF_FORKNOEXEC, include/linux/sched.h */
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	u32 parent = BPF_CORE_READ(task, real_parent, tgid), *known;
+	u32 parent = process__id(BPF_CORE_READ(task, real_parent)), *known;
 	const struct python_record *python;
 	const struct book *from;
 
@@ -200,11 +201,11 @@ static __noinline u32 book__open(u32 tgid)
 /* The calling process's book, opened when it has none. Returns 0 when it is not to be observed. */
 static __noinline u32 book__current(void)
 {
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	u32 tgid = process__current();
 	struct event event = { .type = EVENT_BOOK, .tgid = tgid };
 	u32 *known, id;
 
-	if (tgid == self_tgid || (only_targets && !bpf_map_lookup_elem(&targets, &tgid)))
+	if (!tgid || tgid == self_tgid || (only_targets && !bpf_map_lookup_elem(&targets, &tgid)))
 		return 0;
 	known = bpf_map_lookup_elem(&tgids, &tgid);
 	if (known)

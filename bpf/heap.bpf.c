@@ -406,9 +406,8 @@ int loader__change(struct pt_regs *regs)
 SEC("raw_tp/sched_process_exec")
 int process__exec(void *context)
 {
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	u32 id = book__replace(process__current());
 	struct thread *thread;
-	u32 id = book__replace(tgid);
 
 	thread = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, 0);
 	if (!thread)
@@ -428,7 +427,7 @@ int process__exit(void *context)
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
 	if (BPF_CORE_READ(task, signal, live.counter) == 0)
-		book__close(bpf_get_current_pid_tgid() >> 32);
+		book__close(process__current());
 	return 0;
 }
 

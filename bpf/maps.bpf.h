@@ -10,6 +10,7 @@
 #include "memwatch.h"
 
 const volatile __u32 self_tgid;      /* never observed */
+const volatile __u32 pid_namespace;  /* inode of the one that memwatch is in; 0: the initial one */
 const volatile _Bool only_targets;  /* observe the processes in `targets` alone */
 const volatile __u64 min_size, max_size = ~0ULL; /* blocks outside are in no site */
 const volatile __u32 max_sites;

@@ -231,6 +231,7 @@ static int load(struct probe *probe)
 	if (!s)
 		return -errno;
 	s->rodata->self_tgid = getpid();
+	s->rodata->pid_namespace = o->pid_namespace;
 	s->rodata->only_targets = o->only_targets;
 	s->rodata->min_size = o->min_size;
 	s->rodata->max_size = o->max_size;

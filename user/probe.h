@@ -28,6 +28,7 @@ struct probe_options {
 	enum rung rung;
 	bool trial;          /* only what a trial of the rung needs: no tables, no books */
 	bool only_targets;   /* observe only the processes named with probe__add_target */
+	uint32_t pid_namespace; /* process__namespace() */
 	uint64_t min_size, max_size; /* bytes; blocks outside are in no site */
 	/* Sizes of the kernel tables, in elements; 0: the default. */
 	uint32_t max_blocks, max_stacks, max_sites, max_books, max_rows, max_mappings, memos;

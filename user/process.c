@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PROC_PATH = 64 };
+#define PID_NS_INIT_INO 0xEFFFFFFCU   /* include/uapi/linux/nsfs.h */
 enum { PF_KTHREAD = 0x00200000 }; /* include/linux/sched.h */
 
 /* The whole of a /proc file, with a zero behind it; the caller frees. */
@@ -107,6 +109,21 @@ static int proc__numbers(const char *path, pid_t **numbers, size_t *count)
 		qsort(list, used, sizeof(*list), pid__compare);
 	*numbers = list;
 	*count = used;
+	return 0;
+}
+
+int process__namespace(uint32_t *inode)
+{
+	struct stat stat_of;
+	char self[16];
+	ssize_t length = readlink("/proc/self", self, sizeof(self) - 1);
+
+	if (length < 0 || stat("/proc/self/ns/pid", &stat_of))
+		return -ESTALE;
+	self[length] = '\0';
+	if (atoi(self) != getpid())
+		return -ESTALE;
+	*inode = stat_of.st_ino == PID_NS_INIT_INO ? 0 : (uint32_t)stat_of.st_ino;
 	return 0;
 }
 

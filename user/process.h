@@ -48,4 +48,10 @@ int process__status(pid_t pid, struct process_status *status);
 /* Every process's pid in /proc, ascending; the caller frees. */
 int process__list(pid_t **pids, size_t *count);
 
+/*
+ * The inode of our own PID namespace, by which BPF knows it; 0 when it is the initial one. -ESTALE:
+ * /proc is of another namespace, its numbers are not ours.
+ */
+int process__namespace(uint32_t *inode);
+
 #endif

@@ -45,6 +45,16 @@ static int choose_rung(struct watch *watch)
 	return 0;
 }
 
+static int enter_namespace(struct watch *watch)
+{
+	int error = process__namespace(&watch->options.probe.pid_namespace);
+
+	if (error)
+		log__error("/proc is of another PID namespace than memwatch: mount one of its own "
+			   "(unshare --mount-proc), or start memwatch outside");
+	return error;
+}
+
 static int check_pid(pid_t pid)
 {
 	struct process_status status;
@@ -184,7 +194,7 @@ static int start_probe(struct watch *watch)
 
 int watch__start(struct watch *watch)
 {
-	int error = 0;
+	int error = enter_namespace(watch);
 
 	for (size_t i = 0; i < watch->options.pid_count && !error; i++)
 		error = check_pid(watch->options.pids[i]);

@@ -115,3 +115,24 @@ throwing() {
 	same_totals
 	finish
 }
+@test "memwatch itself in a container's pid namespace" {
+	workload "$(command -v unshare)" --mount-proc --pid --fork --kill-child "$W/basic"
+	: >"$T/err"
+	nsenter -t "$(pgrep -P "$WORK")" -p -m "$MEMWATCH" --max-blocks 200000 --json --top 0 -p 1 0.3 \
+		>"$T/out" 2>"$T/err" 3>&- {LINE}>&- &
+	WATCH=$!
+	wait_for "memwatch observes" observing
+	work
+	kill -INT "$(pgrep -P "$WATCH")" # before its target ends, which is the namespace's init
+	ended 0
+	last_snapshot
+	same_sites
+	same_totals
+	finish
+}
+
+@test "/proc is of another pid namespace" {
+	unshare --pid --fork "$MEMWATCH" -p 1 2>"$T/err" && return 1
+	one_line_of_complaint
+	grep -q '/proc is of another PID namespace' "$T/err"
+}
