@@ -40,7 +40,7 @@ demo: all ## watch a program that grows, and say which of its lines are to blame
 	$Qtools/run-demo $O/memwatch
 
 check: all $(UNIT_TESTS) workloads ## run every test; those that need root are skipped without it
-	$QO=$(abspath $O) prove --directives --exec tools/run-test $(TESTS)
+	$QO=$(abspath $O) prove --directives --failures --comments --exec tools/run-test $(TESTS)
 
 check-kernels: all workloads ## boot Debian's 6.1 and 6.12 kernels in QEMU and run the accounting tests
 	$Qtools/check-kernels $O
