@@ -143,7 +143,7 @@ static void draw_place(struct live *live, struct canvas *canvas, int line)
 {
 	const char *arrow = canvas__utf8(canvas) ? " \u203a " : " > ";
 	struct flow flow = { .canvas = canvas, .line = line, .most = line + 1 };
-	char path[LIVE_PLACES * (LIVE_TEXT + 8)];
+	char path[LIVE_PLACES * (LIVE_TEXT + 8)], older[UNITS_TEXT];
 	int length;
 
 	length = snprintf(path, sizeof(path), "%s", live->options.processes ? "all" : "");
@@ -156,8 +156,8 @@ static void draw_place(struct live *live, struct canvas *canvas, int line)
 	if (*live->find)
 		put_part(&flow, STYLE_BOLD, "/%s", live->find);
 	if (live->options.older_ns)
-		put_part(&flow, STYLE_BOLD, "older than %g s",
-			 (double)live->options.older_ns / 1e9);
+		put_part(&flow, STYLE_BOLD, "older than %s",
+			 units__duration(older, live->options.older_ns));
 	if (live->query.include || live->query.exclude)
 		put_part(&flow, 0, "filtered");
 	if (live->query.cumulative)

@@ -2,6 +2,7 @@
 #include "units.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <strings.h>
@@ -143,19 +144,30 @@ int units__parse_bytes(const char *text, uint64_t *bytes)
 	return parse(text, units, bytes);
 }
 
+static const struct unit durations[] = {
+	{ "", 1000000000 },
+	{ "ns", 1 },
+	{ "us", 1000 },
+	{ "ms", 1000000 },
+	{ "s", 1000000000 },
+	{ "m", 60 * 1000000000ULL },
+	{ "h", 3600 * 1000000000ULL },
+	{ "d", 86400 * 1000000000ULL },
+	{ NULL, 0 },
+};
+
 int units__parse_duration(const char *text, uint64_t *nanoseconds)
 {
-	static const struct unit units[] = {
-		{ "", 1000000000 },
-		{ "ns", 1 },
-		{ "us", 1000 },
-		{ "ms", 1000000 },
-		{ "s", 1000000000 },
-		{ "m", 60 * 1000000000ULL },
-		{ "h", 3600 * 1000000000ULL },
-		{ "d", 86400 * 1000000000ULL },
-		{ NULL, 0 },
-	};
+	return parse(text, durations, nanoseconds);
+}
 
-	return parse(text, units, nanoseconds);
+const char *units__duration(char text[UNITS_TEXT], uint64_t nanoseconds)
+{
+	const struct unit *unit = &durations[1]; /* behind the one without a name */
+
+	for (const struct unit *larger = unit; larger->name && nanoseconds; larger++)
+		if (nanoseconds % larger->value == 0)
+			unit = larger;
+	snprintf(text, UNITS_TEXT, "%" PRIu64 " %s", nanoseconds / unit->value, unit->name);
+	return text;
 }

@@ -150,6 +150,78 @@ shapes() { # COLUMNS LINES [ARGUMENT…]
 	finish
 }
 
+@test "only what is older; a shorter interval" {
+	shapes 120 30
+	keys o 1 h Enter
+	shows 'older than 1 h'
+	shows '^0 rows'
+	keys o x Enter
+	shows '^a duration is wanted'
+	keys o Enter
+	shows '^5 rows$'
+	shows 'every 0\.2 s'
+	keys +
+	shows 'every 0\.5 s'
+	keys - - -
+	shows 'every 0\.1 s'
+	close
+	finish
+}
+
+@test "z: what is ever allocated counts from then on" {
+	shapes 120 30
+	shows '2\.9 MiB +3000 churn'
+	keys z
+	shows ' 0 B +0 churn'
+	shows '^ +391 KiB +2 .*large'
+	close
+	finish
+}
+
+selected() { # FUNCTION, not in the first row: its row is drawn in reverse
+	terminal capture-pane -p -e -t live >"$T/screen"
+	grep -Eq $'^\e\\[7m.* '"$1 shapes" "$T/screen"
+}
+
+press() { # BUTTON COLUMN LINE, as xterm says it: one byte each, from the space on
+	local bytes
+	printf -v bytes '\\%03o' $((32 + $1)) $((32 + $2)) $((32 + $3))
+	printf -v bytes "\e[M$bytes"
+	terminal send-keys -t live -l "$bytes"
+}
+click() { # COLUMN LINE
+	press 0 "$@"
+	press 3 "$@" # released
+}
+
+@test "the mouse: a click selects, another opens, the wheel moves" {
+	local line
+	shapes 120 30
+	line=$(screen | grep -n ' mixed ' | cut -d: -f1)
+	click 30 "$line"
+	wait_for "mixed is selected" selected mixed
+	press 64 30 "$line"
+	wait_for "small is selected" selected small
+	press 65 30 "$line"
+	wait_for "mixed is selected again" selected mixed
+	click 30 "$line"
+	shows 'FRAMES from the root'
+	close
+	finish
+}
+
+@test "the selection follows its row through another order" {
+	shapes 120 30
+	keys Down
+	wait_for "small is selected" selected small
+	keys s s s
+	shows '▼PEAK'
+	wait_for "small is selected still" selected small
+	screen | grep -A1 '▼PEAK' | tail -1 | grep -q spike
+	close
+	finish
+}
+
 @test "w writes a snapshot file that can be read" {
 	shapes 120 30
 	keys w

@@ -143,6 +143,28 @@ static void durations_are_read(void **state)
 		assert_int_equal(units__parse_duration(bad[i], &value), -EINVAL);
 }
 
+static void durations_are_exact(void **state)
+{
+	static const struct {
+		uint64_t nanoseconds;
+		const char *text;
+	} cases[] = {
+		{ 0, "0 ns" },
+		{ 7, "7 ns" },
+		{ 500000000, "500 ms" },
+		{ 2000000000, "2 s" },
+		{ 5400000000000, "90 m" },
+		{ 3600000000000, "1 h" },
+		{ 172800000000000, "2 d" },
+		{ 172800000000001, "172800000000001 ns" },
+	};
+	char text[UNITS_TEXT];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(units__duration(text, cases[i].nanoseconds), cases[i].text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +173,7 @@ int main(void)
 		cmocka_unit_test(counts_have_three_digits),
 		cmocka_unit_test(bytes_are_read),
 		cmocka_unit_test(durations_are_read),
+		cmocka_unit_test(durations_are_exact),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
