@@ -9,6 +9,8 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+enum { MMAP_FIXED = 0x10 }; /* include/uapi/asm-generic/mman-common.h */
+
 enum {
 	NEST_BYTES =
 		256
@@ -28,6 +30,7 @@ struct thread {
 	/* the block that was freed last, until the thread allocates: see free__enter */
 	u64 freed;
 	bool has_block; /* `block` was taken off the books by this call */
+	bool moves_code; /* see code__moves */
 	struct block block;
 	struct scratch scratch;
 };
@@ -156,6 +159,28 @@ static inline void free__enter(struct thread *thread, struct book *book, u64 add
 	thread->freed = address;
 }
 
+/*
+ * The program, not its loader, takes code off [address, address + length): what comes there next is
+ * other code, though nobody will say so. The system call is still to come, so who reads the
+ * mappings now reads too early: they are to be read (again) when this thread comes by next.
+ */
+static __noinline int code__moves(struct thread *thread, struct book *book, u64 address, u64 length)
+{
+	if (!thread || !book || !book__has_code(book, address, address + length))
+		return 0;
+	book__change(book);
+	thread->moves_code = true;
+	return 0;
+}
+
+static inline void code__moved(struct thread *thread, struct book *book)
+{
+	thread->moves_code = false;
+	book__change(book);
+	book->asked = 0;
+	book__ask_mappings(thread->book, book);
+}
+
 static inline void unmap__enter(struct thread *thread, struct book *book, u64 address, u64 length)
 {
 	struct event event = {
@@ -166,6 +191,7 @@ static inline void unmap__enter(struct thread *thread, struct book *book, u64 ad
 		.length = length,
 	};
 
+	code__moves(thread, book, address, length);
 	if (!book->mapped)
 		return; /* free unmaps large blocks: they were never on these books */
 	event.heap_peak = __sync_lock_test_and_set(&book->mmap_peak, book->heap.live_bytes);
@@ -237,6 +263,8 @@ static __noinline bool call__enter(struct pt_regs *regs, u64 cookie)
 	thread = thread__current(&book);
 	if (!thread)
 		return false;
+	if (thread->moves_code)
+		code__moved(thread, book);
 	if (thread->kind) {
 		if (thread__is_nested(thread, book, slot, regs->bp))
 			return false;
@@ -250,13 +278,18 @@ static __noinline bool call__enter(struct pt_regs *regs, u64 cookie)
 		unmap__enter(thread, book, argument(regs, cookie, 0), argument(regs, cookie, 1));
 		return false;
 	}
-	if (kind == ENTRY_MREMAP && !book->mapped)
-		return false;
+	if (kind == ENTRY_MREMAP) {
+		code__moves(thread, book, argument(regs, cookie, 0), argument(regs, cookie, 1));
+		if (!book->mapped)
+			return false;
+	}
 	thread__remember(thread, regs, cookie);
 	thread->slot = slot;
 	thread->cookie = cookie;
 	thread->site = stack__capture(&thread->scratch, thread->book, book, slot, regs->bp);
 	thread->kind = kind;
+	if (kind == ENTRY_MMAP && thread->flags & MMAP_FIXED)
+		code__moves(thread, book, argument(regs, cookie, 0), thread->size);
 	return true;
 }
 
@@ -397,7 +430,7 @@ int loader__change(struct pt_regs *regs)
 	book = book__get(id);
 	if (!id || !book)
 		return 0;
-	__sync_fetch_and_add(&book->changes, 1);
+	book__change(book);
 	book->asked = 0;
 	book__ask_mappings(id, book);
 	return 0;

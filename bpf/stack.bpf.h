@@ -311,6 +311,25 @@ static inline void book__ask_mappings(u32 id, struct book *book)
 		event__send(&event);
 }
 
+/* Its mappings are about to change, or have: stacks are broken until they were read again. */
+static inline void book__change(struct book *book)
+{
+	__sync_fetch_and_add(&book->changes, 1);
+}
+
+/* Whether code lies in [start, end), as far as is known. */
+static __noinline bool book__has_code(const struct book *book, u64 start, u64 end)
+{
+	const struct mapping_record *mapping;
+	u64 slice;
+
+	if (!book || start >= end || end >> 63)
+		return false;
+	slice = *(const volatile u64 *)&book->slice;
+	mapping = mapping__below(slice, slice >> 32, end - 1);
+	return mapping && mapping->start < end && mapping->end > start;
+}
+
 static inline void stack__count_state(u32 state)
 {
 	if (state == STACK_STATE_TRUNCATED)

@@ -66,26 +66,34 @@ static inline u64 below(u64 a, u64 b)
 	return less >> 63;
 }
 
-static inline struct mapping_record *mapping__at(const struct walk *walk, u64 address)
+/* The last of `count` mappings that does not begin above the address; else the first. */
+static inline struct mapping_record *mapping__below(u32 first, u32 count, u64 address)
 {
 	struct mapping_record *mapping;
 	u64 at = 0, next, take;
 	u32 index;
 
-	if (!walk->mappings)
+	if (!count)
 		return NULL;
 #pragma unroll
 	for (int step = MAPPING_STEPS - 1; step >= 0; step--) {
-		take = below(at + (1 << step), walk->mappings);
+		take = below(at + (1 << step), count);
 		next = at + (take << step);
-		index = walk->first_mapping + next;
+		index = first + next;
 		mapping = bpf_map_lookup_elem(&mappings, &index);
 		if (!mapping)
 			return NULL;
 		at += (take & (below(address, mapping->start) ^ 1)) << step;
 	}
-	index = walk->first_mapping + at;
-	mapping = bpf_map_lookup_elem(&mappings, &index);
+	index = first + at;
+	return bpf_map_lookup_elem(&mappings, &index);
+}
+
+static inline struct mapping_record *mapping__at(const struct walk *walk, u64 address)
+{
+	struct mapping_record *mapping =
+		mapping__below(walk->first_mapping, walk->mappings, address);
+
 	if (!mapping || address < mapping->start || address >= mapping->end)
 		return NULL;
 	return mapping;

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Code that comes, goes, and is followed by other code at the same place: a stack names what ran there, or is marked
+# as broken. Each function allocates in a size of its own. An object that is new is there when memwatch has looked;
+# how long that takes nobody measures here: the program allocates until a stack is whole.
+load helper
+
+ONE=1000 TWO=3000 JIT=5000 HERE=7000 ELSEWHERE=9000
+
+held() { # PROGRAM…: a reload, observed
+	workload "$@"
+	ANSWERS=0
+	observe --json --top 0 --depth 0 "${WHOM[0]:--p}" "${WHOM[1]:-$WORK}" 0.2
+}
+
+ask() { # LINE
+	echo "$*" >&"$LINE"
+	ANSWERS=$((ANSWERS + 1))
+	wait_for "an answer to $*" answered
+}
+answered() { [[ $(grep -c '^{' "$T/truth") -ge $ANSWERS ]]; }
+at() { grep '^{"at"' "$T/truth" | tail -n 1; }
+offset() { nm "$W/lib$1.so" | awk -v name="in_$1" '$3 == name { print $1 }'; } # where it is in the file
+same_place() { equal "$PLACE" "$(at)" "where the code is"; }
+
+# Allocates until a stack of that size is whole and begins with these functions.
+comes() { # call|here SIZE FUNCTION…
+	wait_for "a whole stack of ${*:3}" whole "$@"
+}
+whole() {
+	ask "$1" "$2"
+	tail -n 1 "$T/out" | jq -e --argjson size "$2" '($ARGS.positional) as $names
+		| any(.sites[]; (has("end") | not) and .live_bytes == .live_count * $size
+			and [.stack[:($names | length)][].function] == $names)' \
+		--args "${@:3}" >/dev/null 2>&1
+}
+
+# Every whole stack through one of these functions holds blocks of its size alone.
+never_wrong() {
+	kill -INT "$WATCH"
+	ended 0
+	last_snapshot
+	jq -c --argjson sizes "{\"in_one\":$ONE,\"in_two\":$TWO,\"here\":$HERE,\"elsewhere\":$ELSEWHERE}" '
+		.sites[] | select(has("end") | not)
+		| ([.stack[].function | select(. and $sizes[.])] | first) as $function
+		| select($function and .live_bytes != .live_count * $sizes[$function])' "$SNAPSHOT" >"$T/wrong"
+	[[ ! -s $T/wrong ]] || { head -c 2000 "$T/wrong" >&2; return 1; }
+	# and what was counted is what was asked for, in whole stacks or in broken ones
+	local size
+	for size in "$@"; do
+		snapshot_says "[.sites[] | select(.live_bytes == .live_count * $size)] | length > 0"
+	done
+}
+
+@test "dlopen, dlclose, another library at the same place" {
+	local round
+	held reload
+	ask open "$W/libone.so" in_one
+	PLACE=$(at)
+	comes call "$ONE" inner in_one call
+	for round in 1 2; do
+		ask close
+		ask open "$W/libtwo.so" in_two
+		same_place
+		comes call "$TWO" inner in_two call
+		ask close
+		ask open "$W/libone.so" in_one
+		same_place
+		ask call "$ONE"
+	done
+	never_wrong "$ONE" "$TWO"
+	ask here 1
+	exec {LINE}>&-
+	dead 7
+}
+
+@test "mapped by hand, unmapped, another file at the same place" {
+	local round
+	held reload
+	ask map "$W/libone.so" "$(offset one)"
+	PLACE=$(at)
+	comes call "$ONE" inner in_one call
+	for round in 1 2 3; do
+		ask unmap
+		ask map "$W/libtwo.so" "$(offset two)"
+		same_place
+		ask call "$TWO"
+		ask call "$TWO"
+		ask unmap
+		ask map "$W/libone.so" "$(offset one)"
+		same_place
+		comes call "$ONE" inner in_one call
+	done
+	never_wrong "$ONE"
+	exec {LINE}>&-
+	dead 7
+}
+
+@test "code made at run time, and a file mapped where it was" {
+	held reload
+	ask jit
+	PLACE=$(at)
+	wait_for "a stack through the code" through_jit
+	ask unmap
+	ask map "$W/libtwo.so" "$(offset two)"
+	comes call "$TWO" inner in_two call
+	never_wrong "$TWO"
+	snapshot_says "all(.sites[] | select(.stack[0].kind == \"jit\"); .live_bytes == .live_count * $JIT)"
+	exec {LINE}>&-
+	dead 7
+}
+through_jit() {
+	ask call "$JIT"
+	tail -n 1 "$T/out" | jq -e --argjson size "$JIT" 'any(.sites[]; .live_bytes == .live_count * $size
+		and .stack[0].kind == "jit" and .stack[1].function == "call")' >/dev/null 2>&1
+}
+
+@test "exec: another program at the same addresses" {
+	command -v setarch >/dev/null || skip "no setarch"
+	held "$(command -v setarch)" -R "$W/reload"
+	comes here "$HERE" here
+	echo "exec $W/reload-other" >&"$LINE"
+	wait_for "the other program" again
+	comes here "$ELSEWHERE" elsewhere
+	never_wrong "$ELSEWHERE"
+	exec {LINE}>&-
+	dead 7
+}
+again() { [[ $(grep -c '^ready' "$T/truth") = 2 ]]; }
+
+@test "a child of fork loads a library" {
+	WHOM=(-n reload)
+	held reload
+	comes here "$HERE" here
+	ask fork
+	ANSWERS=$((ANSWERS + 1))
+	wait_for "the child" answered
+	ask open "$W/libone.so" in_one
+	PLACE=$(at)
+	comes call "$ONE" inner in_one call
+	ask close
+	ask open "$W/libtwo.so" in_two
+	same_place
+	comes call "$TWO" inner in_two call
+	never_wrong "$ONE" "$TWO" "$HERE"
+	exec {LINE}>&-
+	dead 7
+}

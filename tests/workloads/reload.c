@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Code that comes and goes, on demand. Each line of the input is answered by one of JSON:
+ *   open FILE NAME | close   by the loader
+ *   map FILE OFFSET | unmap  by hand; the loader knows nothing of it
+ *   jit                      made here, followed by frame pointers
+ *   call SIZE                allocates from inside that code
+ *   here SIZE                allocates from a function of this program, HERE
+ *   fork                     the child goes on
+ *   exec FILE                goes on as another program
+ * "at" is where the function is; what was there before was at the same place if the numbers are
+ * the same.
+ */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "truth.h"
+
+#ifndef HERE
+#define HERE here
+#endif
+
+enum { LENGTH = 64 << 10 };
+
+typedef void *(*allocator)(size_t);
+typedef void *(*code)(allocator, size_t);
+
+static void *library;
+static void *mapping;
+static code function;
+
+static void answer(const char *key, unsigned long value)
+{
+	truth__print("{\"%s\":%lu}\n", key, value);
+	truth__flush();
+}
+
+static void load(const char *file, const char *name)
+{
+	library = dlopen(file, RTLD_NOW);
+	function = library ? (code)dlsym(library, name) : NULL;
+	if (!function)
+		_exit(WORKLOAD_ABANDONED);
+}
+
+/* Position-independent code without relocations runs wherever its file is mapped. */
+static void map(const char *file, size_t inside)
+{
+	static char *place;
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+	mapping = mmap(place, LENGTH, PROT_READ | PROT_EXEC,
+		       MAP_PRIVATE | (place ? MAP_FIXED_NOREPLACE : 0), fd, 0);
+	close(fd);
+	if (mapping == MAP_FAILED)
+		_exit(WORKLOAD_ABANDONED);
+	place = (char *)mapping;
+	function = (code)(place + inside);
+}
+
+static void make_code(void)
+{
+	static const unsigned char bytes[] = {
+		0x55,             /* push %rbp */
+		0x48, 0x89, 0xe5, /* mov %rsp,%rbp */
+		0x48, 0x89, 0xf8, /* mov %rdi,%rax */
+		0x48, 0x89, 0xf7, /* mov %rsi,%rdi */
+		0xff, 0xd0,       /* call *%rax */
+		0x5d,             /* pop %rbp */
+		0xc3,             /* ret */
+	};
+
+	mapping = mmap(mapping, LENGTH, PROT_READ | PROT_WRITE | PROT_EXEC,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mapping == MAP_FAILED)
+		_exit(WORKLOAD_ABANDONED);
+	memcpy(mapping, bytes, sizeof(bytes));
+	function = (code)mapping;
+}
+
+/* With a frame pointer: the code that is made here has nothing else to go by. */
+__attribute__((noinline, optimize("no-omit-frame-pointer"))) static void call(size_t size)
+{
+	if (!function(malloc, size))
+		_exit(WORKLOAD_ABANDONED);
+	__asm__ volatile("");
+}
+
+NOINLINE static void HERE(size_t size)
+{
+	if (!malloc(size))
+		_exit(WORKLOAD_ABANDONED);
+	__asm__ volatile("");
+}
+
+static void pass_on(void)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child > 0) {
+		waitpid(child, &status, 0);
+		_exit(WEXITSTATUS(status));
+	}
+	answer("pid", getpid());
+}
+
+static void replace(const char *file)
+{
+	char *arguments[] = { (char *)file, NULL };
+
+	execv(file, arguments);
+	_exit(WORKLOAD_ABANDONED);
+}
+
+static bool read_line(char *line, size_t room)
+{
+	size_t length = 0;
+
+	while (length + 1 < room && read(0, line + length, 1) == 1 && line[length] != '\n')
+		length++;
+	line[length] = 0;
+	return length > 0;
+}
+
+static void obey(const char *verb, const char *first, const char *second)
+{
+	if (!strcmp(verb, "call"))
+		call(atol(first));
+	else if (!strcmp(verb, "here"))
+		HERE(atol(first));
+	else if (!strcmp(verb, "close"))
+		dlclose(library);
+	else if (!strcmp(verb, "unmap"))
+		munmap(mapping, LENGTH);
+	else if (!strcmp(verb, "fork"))
+		pass_on();
+	else if (!strcmp(verb, "exec"))
+		replace(first);
+	else if (!strcmp(verb, "jit"))
+		make_code();
+	else if (!strcmp(verb, "map"))
+		map(first, strtoul(second, NULL, 16));
+	else if (!strcmp(verb, "open"))
+		load(first, second);
+	answer("at", (unsigned long)function);
+}
+
+int main(void)
+{
+	char line[512], verb[16], first[256], second[64];
+
+	truth__print("ready\n");
+	truth__flush();
+	while (read_line(line, sizeof(line)) &&
+	       sscanf(line, "%15s %255s %63s", verb, first, second) > 0)
+		obey(verb, first, second);
+	return WORKLOAD_STATUS;
+}
