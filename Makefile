@@ -107,7 +107,7 @@ $O/memwatch: $O/user/main.o $(LIBRARY)
 
 $O/tests/bench/bench_files: $O/tests/bench/bench_files.o $(LIBRARY)
 	$(call say,LINK)
-	$Q$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$Q$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR)
 
 $O/tests/unit/%: $O/tests/unit/%.o $(LIBRARY)
 	$(call say,LINK)

@@ -54,25 +54,14 @@ static void add(struct counters *sum, const struct counters *counters)
 
 /* Matching. */
 
-static struct change change_of(const struct row *row, enum group_key by)
+static uint64_t hash_row(struct matching *matching, const struct row *row, enum side side)
 {
-	return (struct change){
-		.comm = by == BY_PROCESS && row->process ? row->process->comm : NULL,
-		.family = row->family,
-		.families = row->families,
-		.stack = row->stack,
-		.frame = row->frame,
-	};
-}
-
-static uint64_t hash_row(struct matching *matching, const struct change *change, enum side side)
-{
-	uint64_t hash = frame_match__stack(matching->match, side, &change->stack);
+	uint64_t hash = frame_match__stack(matching->match, side, &row->stack);
 
 	if (matching->query->by == BY_STACK)
-		hash = hash * 2 + change->family;
-	if (change->comm)
-		hash ^= frame_match__string(matching->match, side, change->comm);
+		hash = hash * 2 + row->family;
+	if (matching->query->by == BY_PROCESS)
+		hash ^= frame_match__string(matching->match, side, row->process->comm);
 	return hash;
 }
 
@@ -81,15 +70,14 @@ static bool same_text(const char *a, const char *b)
 	return !strcmp(a ? a : "", b ? b : "");
 }
 
-/* `change` is of the newer snapshot, or of the older one if it was not found there. */
-static bool is_same(const struct matching *matching, const struct change *change,
-		    enum side change_side, const struct change *other, enum side side)
+static bool is_same(const struct matching *matching, const struct row *a, enum side a_side,
+		    const struct row *b, enum side b_side)
 {
-	if (matching->query->by == BY_STACK && change->family != other->family)
+	if (matching->query->by == BY_PROCESS)
+		return same_text(a->process->comm, b->process->comm);
+	if (matching->query->by == BY_STACK && a->family != b->family)
 		return false;
-	return same_text(change->comm, other->comm) &&
-	       frame_match__equal(matching->match, change_side, &change->stack, side,
-				  &other->stack);
+	return frame_match__equal(matching->match, a_side, &a->stack, b_side, &b->stack);
 }
 
 /* Where the sums of what `row` is are kept. The first `first_old` changes are the newer's. */
@@ -97,29 +85,24 @@ static struct change *find_or_add(struct matching *matching, const struct row *r
 				  size_t first_old)
 {
 	struct change *changes = matching->difference->items;
-	struct change *change = &changes[matching->count];
-	uint64_t hash;
-	uint32_t *head;
+	uint64_t hash = hash_row(matching, row, side);
+	uint32_t *head = &matching->heads[hash & (matching->slots - 1)];
 
-	*change = change_of(row, matching->query->by);
-	if (matching->query->by != BY_STACK)
-		change->stack.frames = &change->frame;
-	hash = hash_row(matching, change, side);
-	head = &matching->heads[hash & (matching->slots - 1)];
 	for (uint32_t at = *head; at; at = matching->nexts[at - 1]) {
+		struct change *change = &changes[at - 1];
 		enum side there = at - 1 < first_old ? SIDE_NOW : SIDE_OLD;
 
-		if (matching->hashes[at - 1] == hash &&
-		    is_same(matching, &changes[at - 1], there, change, side)) {
-			changes[at - 1].families |= change->families ||
-						    changes[at - 1].family != change->family;
-			return &changes[at - 1];
-		}
+		if (matching->hashes[at - 1] != hash ||
+		    !is_same(matching, change->row, there, row, side))
+			continue;
+		change->families |= row->families || change->row->family != row->family;
+		return change;
 	}
 	matching->hashes[matching->count] = hash;
 	matching->nexts[matching->count] = *head;
-	*head = (uint32_t)++matching->count;
-	return change;
+	*head = (uint32_t)matching->count + 1;
+	changes[matching->count] = (struct change){ .row = row, .families = row->families };
+	return &changes[matching->count++];
 }
 
 static int open_table(struct matching *matching, size_t rows)
@@ -182,7 +165,7 @@ static bool has_changed(const struct change *change, enum sort_key sort, uint64_
 	       difference__number(&change->old, sort) != difference__number(&change->now, sort);
 }
 
-/* Keeps what has changed, and sums it up. Stacks of one frame are made to point to it again. */
+/* Keeps what has changed, and sums it up. */
 static void choose(struct matching *matching, uint64_t grew)
 {
 	struct difference *difference = matching->difference;
@@ -232,7 +215,8 @@ static int compare(const void *first, const void *second, void *context)
 		return numbers;
 	if (sizes || numbers)
 		return sizes ? sizes : numbers;
-	return (a->change > b->change) - (a->change < b->change);
+	sizes = stack__compare(&a->change->row->stack, &b->change->row->stack);
+	return sizes ? sizes : (a->change > b->change) - (a->change < b->change);
 }
 
 static struct order order_of(const struct change *change, enum sort_key sort)
@@ -265,11 +249,8 @@ static int rank(struct difference *difference, const struct query *query)
 	for (size_t i = 0; i < difference->count; i++)
 		orders[i] = order_of(&difference->items[i], sort);
 	qsort_r(orders, difference->count, sizeof(*orders), compare, &sort);
-	for (size_t i = 0; i < kept; i++) {
+	for (size_t i = 0; i < kept; i++)
 		ranked[i] = *orders[i].change;
-		if (query->by != BY_STACK)
-			ranked[i].stack.frames = &ranked[i].frame;
-	}
 	free(orders);
 	free(difference->items);
 	difference->items = ranked;
@@ -285,7 +266,7 @@ static int sum_up(const struct snapshot *snapshot, const struct query *query, st
 	int error;
 
 	whole.by = BY_PROCESS;
-	whole.top = 0;
+	whole.unranked = true;
 	error = snapshot__rows(snapshot, &whole, &rows);
 	for (size_t i = 0; i < rows.count && !error; i++)
 		add(sum, &rows.items[i].counters);
@@ -295,18 +276,14 @@ static int sum_up(const struct snapshot *snapshot, const struct query *query, st
 
 static int match(struct matching *matching, const struct snapshot *old, const struct snapshot *now)
 {
+	struct rows *rows = matching->difference->rows;
 	struct query query = *matching->query;
-	struct rows old_rows = { 0 }, now_rows = { 0 };
 	int error;
 
-	query.top = 0;
-	query.sort = query.sort == SORT_GROWTH ? SORT_LIVE : query.sort;
-	error = snapshot__rows(old, &query, &old_rows);
-	error = error ? error : snapshot__rows(now, &query, &now_rows);
-	error = error ? error : match_rows(matching, &old_rows, &now_rows);
-	rows__free(&old_rows);
-	rows__free(&now_rows);
-	return error;
+	query.unranked = true;
+	error = snapshot__rows(old, &query, &rows[SIDE_OLD]);
+	error = error ? error : snapshot__rows(now, &query, &rows[SIDE_NOW]);
+	return error ? error : match_rows(matching, &rows[SIDE_OLD], &rows[SIDE_NOW]);
 }
 
 int difference__make(struct difference *difference, const struct snapshot *old,
@@ -340,5 +317,7 @@ void difference__free(struct difference *difference)
 {
 	free(difference->items);
 	free(difference->rebuilt);
+	rows__free(&difference->rows[SIDE_OLD]);
+	rows__free(&difference->rows[SIDE_NOW]);
 	*difference = (struct difference){ 0 };
 }

@@ -16,11 +16,8 @@ enum change_kind { CHANGE_GREW, CHANGE_NEW, CHANGE_SHRANK, CHANGE_GONE, CHANGE_K
  */
 struct change {
 	enum change_kind kind;
-	const char *comm; /* BY_PROCESS */
-	enum family family;
-	bool families; /* of both; `family` says nothing */
-	struct stack stack; /* as in struct row; of the newer snapshot if it is in both */
-	struct frame frame;
+	bool families; /* of both; the row's says nothing */
+	const struct row *row; /* what it is; of the newer snapshot if it is in both */
 	struct counters old, now; /* zeros: it is not there. Peaks of several sites are sums */
 };
 
@@ -37,6 +34,7 @@ struct difference {
 	struct counters old, now; /* of all sites that the query's filters keep */
 	const char **rebuilt; /* names of modules whose files were built anew */
 	size_t rebuilt_count;
+	struct rows rows[2]; /* of both, not ranked: what changes point to */
 };
 
 /*

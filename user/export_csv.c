@@ -36,7 +36,7 @@ static void put_stack(FILE *out, const struct stack *stack)
 
 	fputc('"', out);
 	for (uint32_t i = stack->depth; i > 0; i--) {
-		const char *text = export__name(&stack->frames[i - 1], name);
+		const char *text = export__name(stack->frames[i - 1], name);
 
 		for (; *text; text++) {
 			if (*text == '"')
@@ -52,7 +52,7 @@ static void put_stack(FILE *out, const struct stack *stack)
 static void put_row(FILE *out, const struct row *row, bool peaks)
 {
 	static const struct frame none = { 0 };
-	const struct frame *leaf = row->stack.depth ? &row->stack.frames[0] : &none;
+	const struct frame *leaf = row->stack.depth ? row->stack.frames[0] : &none;
 	const struct counters *counters = &row->counters;
 
 	fprintf(out, "%d,", (int)row->process->pid);

@@ -73,7 +73,7 @@ static void write_row(FILE *out, const struct row *row, uint64_t value)
 	if (stack->end != STACK_COMPLETE)
 		fputs(stack->end == STACK_TRUNCATED ? ";[truncated]" : ";[broken]", out);
 	for (uint32_t i = stack->depth; i > 0; i--)
-		fprintf(out, ";%s", export__name(&stack->frames[i - 1], name));
+		fprintf(out, ";%s", export__name(stack->frames[i - 1], name));
 	fprintf(out, " %" PRIu64 "\n", value);
 }
 

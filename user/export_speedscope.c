@@ -57,7 +57,7 @@ static void show_stack(struct exporting *exporting, const struct row *row)
 		json__integer(exporting->json, NULL, (uint64_t)number(exporting, &key));
 	}
 	for (uint32_t i = stack->depth; i > 0; i--) {
-		key = key_of(&stack->frames[i - 1]);
+		key = key_of(stack->frames[i - 1]);
 		json__integer(exporting->json, NULL, (uint64_t)number(exporting, &key));
 	}
 	json__close(exporting->json, ']');

@@ -98,7 +98,7 @@ static unsigned int judge_stack(struct filter *filter, const struct stack *stack
 			       (filter->query->find ? 0 : FOUND);
 
 	for (uint32_t i = 0; i < stack->depth; i++) {
-		const struct frame *frame = &stack->frames[i];
+		const struct frame *frame = stack->frames[i];
 
 		verdict |= judge_string(filter, frame->function, false) |
 			   judge_string(filter, frame->module, false) |

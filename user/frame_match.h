@@ -9,11 +9,11 @@ enum side { SIDE_OLD, SIDE_NOW, SIDES };
 struct frame_match;
 
 /*
- * `places`: frames have offsets, so modules that were built anew are looked for. NULL: no
- * memory.
+ * `interned`: frames will be those of the snapshots. They have offsets, so modules that were built
+ * anew are looked for. NULL: no memory.
  */
 struct frame_match *frame_match__new(const struct snapshot *old, const struct snapshot *now,
-				     bool places);
+				     bool interned);
 void frame_match__free(struct frame_match *match);
 
 /* Hashes: the same for what is the same, on either side. */

@@ -10,10 +10,11 @@
 /* Where a branch stands in the tree, and its way, are one row in every snapshot. */
 static uint64_t branch_identity(const struct branch *branch)
 {
-	struct row row = { .frame = branch->frame };
+	struct frame frame = branch->frame;
+	const struct row row = { .frame = &frame };
 
-	if (!row.frame.function)
-		row.frame.line = (uint32_t)branch->frame.offset;
+	if (!frame.function)
+		frame.line = (uint32_t)frame.offset;
 	return row__identity(&row, BY_LINE) * 31 + branch->level;
 }
 
@@ -130,7 +131,7 @@ static char *copy(const char *text)
 
 static void open_charge(struct live *live, const struct row *row, enum group_key by)
 {
-	const struct frame *frame = &row->frame;
+	const struct frame *frame = row->frame;
 	struct place *place = enter(live);
 	char text[FRAME_TEXT];
 
@@ -162,7 +163,7 @@ static void open_stack(struct live *live, const struct row *row)
 	place->pid = row->process->pid;
 	place->start = row->process->start;
 	place->stack = row->stack.id;
-	set_title(place, row->stack.depth ? view_stack__function(&row->stack.frames[0], text)
+	set_title(place, row->stack.depth ? view_stack__function(row->stack.frames[0], text)
 					  : "[unknown]");
 }
 

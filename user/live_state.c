@@ -150,11 +150,8 @@ static void find_processes(struct live *live)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < live->rows.count; i++) {
-		if (!holds_find(live, live->rows.items[i].process))
-			continue;
-		live->rows.items[kept] = live->rows.items[i];
-		live->rows.items[kept].stack.frames = &live->rows.items[kept].frame;
-		kept++;
+		if (holds_find(live, live->rows.items[i].process))
+			live->rows.items[kept++] = live->rows.items[i];
 	}
 	live->rows.count = kept;
 }

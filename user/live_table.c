@@ -157,8 +157,8 @@ static void put_stack(struct line *line, const struct stack *stack, bool utf8)
 	for (uint32_t i = 0; i < stack->depth && !line->full; i++) {
 		if (i)
 			line__put(line, utf8 ? " \u2190 " : " < ");
-		line__put(line, view_stack__function(&stack->frames[i], text));
-		if (!i && *view_stack__place(&stack->frames[i], text)) {
+		line__put(line, view_stack__function(stack->frames[i], text));
+		if (!i && *view_stack__place(stack->frames[i], text)) {
 			line__put(line, " ");
 			line__put(line, text);
 		}
@@ -185,14 +185,14 @@ static void put_key(struct line *line, const struct row *row, enum group_key by,
 		put_stack(line, &row->stack, utf8);
 	else if (!row->stack.depth)
 		line__put(line, "[unknown]");
-	else if (by == BY_LINE && line->limit < line__width(row->frame.file) + 8)
-		line__put(line, view_stack__place(&row->frame, text));
+	else if (by == BY_LINE && line->limit < line__width(row->frame->file) + 8)
+		line__put(line, view_stack__place(row->frame, text));
 	else if (by == BY_LINE)
-		line__format(line, "%s:%u", row->frame.file, row->frame.line);
+		line__format(line, "%s:%u", row->frame->file, row->frame->line);
 	else
-		line__put(line, by == BY_FILE     ? row->frame.file
-				: by == BY_MODULE ? row->frame.module
-						  : row->frame.function);
+		line__put(line, by == BY_FILE     ? row->frame->file
+				: by == BY_MODULE ? row->frame->module
+						  : row->frame->function);
 }
 
 /* Several processes are told apart, and the mmap family from the heap. */

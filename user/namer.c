@@ -6,6 +6,7 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "numbering.h"
 #include "perfmap.h"
 #include "process.h"
 #include "string_pool.h"
@@ -23,7 +24,7 @@ struct named_frame { /* what one captured frame became: the inlined ones, then t
 struct named_stack {
 	uint64_t id;
 	struct stack stack;
-	struct frame *frames;
+	const struct frame **frames;
 	bool settled; /* false: code without a name yet, worth another look */
 	UT_hash_handle hh;
 };
@@ -40,6 +41,7 @@ struct namer {
 	struct symbols *symbols;
 	struct string_pool *strings; /* names that the symbols do not own */
 	struct named_frame *frames;
+	struct numbering *others; /* frames that lie in no file */
 	struct named_stack *stacks;
 	struct code_map *code_maps;
 };
@@ -54,7 +56,8 @@ struct namer *namer__new(struct objects *objects, struct pythons *pythons)
 	namer->pythons = pythons;
 	namer->symbols = symbols__new();
 	namer->strings = string_pool__new();
-	if (namer->symbols && namer->strings)
+	namer->others = numbering__new(sizeof(struct frame));
+	if (namer->symbols && namer->strings && namer->others)
 		return namer;
 	namer__free(namer);
 	return NULL;
@@ -83,6 +86,7 @@ void namer__free(struct namer *namer)
 		perfmap__free(map->perfmap);
 		free(map);
 	}
+	numbering__free(namer->others);
 	string_pool__free(namer->strings);
 	symbols__free(namer->symbols);
 	free(namer);
@@ -155,20 +159,39 @@ static struct perfmap *perfmap_of(struct namer *namer, pid_t pid)
 	return map->perfmap;
 }
 
-static int append(struct named_stack *stack, size_t *capacity, const struct frame *frames,
-		  size_t count)
+static int make_room(struct named_stack *stack, size_t *capacity, size_t count)
 {
-	if (stack->stack.depth + count > *capacity) {
-		size_t wanted = (stack->stack.depth + count) * 2;
-		struct frame *grown = realloc(stack->frames, wanted * sizeof(*grown));
+	size_t wanted = (stack->stack.depth + count) * 2;
+	const struct frame **grown;
 
-		if (!grown)
-			return -ENOMEM;
-		stack->frames = grown;
-		*capacity = wanted;
-	}
-	memcpy(stack->frames + stack->stack.depth, frames, count * sizeof(*frames));
-	stack->stack.depth += count;
+	if (stack->stack.depth + count <= *capacity)
+		return 0;
+	grown = realloc(stack->frames, wanted * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	stack->frames = grown;
+	*capacity = wanted;
+	return 0;
+}
+
+static int append_native(struct named_stack *stack, size_t *capacity,
+			 const struct named_frame *named)
+{
+	if (!named || make_room(stack, capacity, named->count))
+		return -ENOMEM;
+	for (size_t i = 0; i < named->count; i++)
+		stack->frames[stack->stack.depth++] = &named->frames[i];
+	return 0;
+}
+
+static int append_other(struct namer *namer, struct named_stack *stack, size_t *capacity,
+			const struct frame *frame)
+{
+	int64_t number = numbering__add(namer->others, frame);
+
+	if (number < 0 || make_room(stack, capacity, 1))
+		return -ENOMEM;
+	stack->frames[stack->stack.depth++] = numbering__key(namer->others, (size_t)number);
 	return 0;
 }
 
@@ -200,7 +223,7 @@ static int append_address(struct namer *namer, struct named_stack *stack, size_t
 	struct object *object;
 
 	if (process__mappings(pid, &mappings))
-		return append(stack, capacity, &frame, 1);
+		return append_other(namer, stack, capacity, &frame);
 	mapping = mappings__find(&mappings, address - 1);
 	object = mapping ? objects__of_mapping(namer->objects, pid, mapping) : NULL;
 	if (object)
@@ -211,8 +234,8 @@ static int append_address(struct namer *namer, struct named_stack *stack, size_t
 	else if (mapping && mapping->prot & MAPPING_EXEC)
 		frame = jit_frame(namer, address, pid, &stack->settled);
 	mappings__free(&mappings);
-	return named ? append(stack, capacity, named->frames, named->count)
-		     : append(stack, capacity, &frame, 1);
+	return named ? append_native(stack, capacity, named)
+		     : append_other(namer, stack, capacity, &frame);
 }
 
 /* A frame of CPython, captured as two words. What is gone before it was named has no name. */
@@ -228,7 +251,7 @@ static int append_python(struct namer *namer, struct named_stack *stack, size_t 
 		frame.file = name.file;
 		frame.line = name.line;
 	}
-	return append(stack, capacity, &frame, 1);
+	return append_other(namer, stack, capacity, &frame);
 }
 
 static int fill(struct namer *namer, struct named_stack *stack, const struct stack_record *record,
@@ -255,10 +278,7 @@ static int fill(struct namer *namer, struct named_stack *stack, const struct sta
 
 			error = append_python(namer, stack, &capacity, word, next, pid);
 		} else {
-			const struct named_frame *named = name_native(namer, word);
-
-			error = named ? append(stack, &capacity, named->frames, named->count)
-				      : -ENOMEM;
+			error = append_native(stack, &capacity, name_native(namer, word));
 		}
 	}
 	stack->stack.frames = stack->frames;

@@ -6,12 +6,18 @@
 #include <string.h>
 
 enum { FIRST_SLOTS = 1024 }; /* a power of two */
+enum { CHUNK = 256 }; /* keys that are allocated together */
+
+struct item {
+	uint64_t number;
+	uint64_t key[];
+};
 
 /* Open addressing; a slot is free or holds a number + 1. At most half of the slots are taken. */
 struct numbering {
 	size_t words; /* of a key */
 	size_t count, slots;
-	uint64_t *keys; /* room for half as many as there are slots */
+	uint64_t **chunks; /* of items; there is room for as many as half of the slots need */
 	uint32_t *table;
 };
 
@@ -34,9 +40,9 @@ struct numbering *numbering__new(size_t key_size)
 		return NULL;
 	numbering->words = key_size / sizeof(uint64_t);
 	numbering->slots = FIRST_SLOTS;
-	numbering->keys = calloc(FIRST_SLOTS / 2, key_size);
+	numbering->chunks = calloc(FIRST_SLOTS / 2 / CHUNK, sizeof(*numbering->chunks));
 	numbering->table = calloc(FIRST_SLOTS, sizeof(*numbering->table));
-	if (numbering->keys && numbering->table)
+	if (numbering->chunks && numbering->table)
 		return numbering;
 	numbering__free(numbering);
 	return NULL;
@@ -46,20 +52,28 @@ void numbering__free(struct numbering *numbering)
 {
 	if (!numbering)
 		return;
-	free(numbering->keys);
+	for (size_t i = 0; i * CHUNK < numbering->count; i++)
+		free(numbering->chunks[i]);
+	free(numbering->chunks);
 	free(numbering->table);
 	free(numbering);
+}
+
+static struct item *item_at(const struct numbering *numbering, size_t number)
+{
+	uint64_t *chunk = numbering->chunks[number / CHUNK];
+
+	return (void *)(chunk + number % CHUNK * (1 + numbering->words));
 }
 
 /* The slot that holds the key, or the free one where it would be. */
 static size_t slot_of(const struct numbering *numbering, const uint64_t *key)
 {
 	size_t mask = numbering->slots - 1, slot = hash_key(numbering, key) & mask;
-	size_t words = numbering->words;
+	size_t size = numbering->words * sizeof(*key);
 
 	for (; numbering->table[slot]; slot = (slot + 1) & mask)
-		if (!memcmp(numbering->keys + (numbering->table[slot] - 1) * words, key,
-			    words * sizeof(*key)))
+		if (!memcmp(item_at(numbering, numbering->table[slot] - 1)->key, key, size))
 			break;
 	return slot;
 }
@@ -68,14 +82,14 @@ static int grow(struct numbering *numbering)
 {
 	size_t slots = numbering->slots * 2;
 	uint32_t *table;
-	uint64_t *keys;
+	uint64_t **chunks;
 
 	if (slots / 2 > UINT32_MAX)
 		return -ENOMEM;
-	keys = reallocarray(numbering->keys, slots / 2, numbering->words * sizeof(*keys));
-	if (!keys)
+	chunks = reallocarray(numbering->chunks, slots / 2 / CHUNK, sizeof(*chunks));
+	if (!chunks)
 		return -ENOMEM;
-	numbering->keys = keys;
+	numbering->chunks = chunks;
 	table = calloc(slots, sizeof(*table));
 	if (!table)
 		return -ENOMEM;
@@ -83,7 +97,24 @@ static int grow(struct numbering *numbering)
 	numbering->table = table;
 	numbering->slots = slots;
 	for (size_t i = 0; i < numbering->count; i++)
-		table[slot_of(numbering, keys + i * numbering->words)] = (uint32_t)i + 1;
+		table[slot_of(numbering, item_at(numbering, i)->key)] = (uint32_t)i + 1;
+	return 0;
+}
+
+static int append(struct numbering *numbering, const uint64_t *key)
+{
+	size_t size = numbering->words * sizeof(*key), number = numbering->count;
+	struct item *item;
+
+	if (number % CHUNK == 0) {
+		numbering->chunks[number / CHUNK] = calloc(CHUNK, sizeof(*item) + size);
+		if (!numbering->chunks[number / CHUNK])
+			return -ENOMEM;
+	}
+	numbering->count++;
+	item = item_at(numbering, number);
+	item->number = number;
+	memcpy(item->key, key, size);
 	return 0;
 }
 
@@ -97,18 +128,17 @@ int64_t numbering__find(const struct numbering *numbering, const void *key)
 int64_t numbering__add(struct numbering *numbering, const void *key)
 {
 	size_t slot = slot_of(numbering, key);
-	uint32_t taken = numbering->table[slot];
 
-	if (taken)
-		return (int64_t)taken - 1;
+	if (numbering->table[slot])
+		return (int64_t)numbering->table[slot] - 1;
 	if (numbering->count == numbering->slots / 2) {
 		if (grow(numbering))
 			return -ENOMEM;
 		slot = slot_of(numbering, key);
 	}
-	memcpy(numbering->keys + numbering->count * numbering->words, key,
-	       numbering->words * sizeof(*numbering->keys));
-	numbering->table[slot] = (uint32_t)++numbering->count;
+	if (append(numbering, key))
+		return -ENOMEM;
+	numbering->table[slot] = (uint32_t)numbering->count;
 	return (int64_t)numbering->count - 1;
 }
 
@@ -119,5 +149,10 @@ size_t numbering__count(const struct numbering *numbering)
 
 const void *numbering__key(const struct numbering *numbering, size_t number)
 {
-	return numbering->keys + number * numbering->words;
+	return item_at(numbering, number)->key;
+}
+
+size_t numbering__of(const void *key)
+{
+	return (size_t)((const uint64_t *)key)[-1];
 }

@@ -14,7 +14,8 @@ void numbering__free(struct numbering *numbering);
 int64_t numbering__add(struct numbering *numbering, const void *key);
 int64_t numbering__find(const struct numbering *numbering, const void *key); /* -ENOENT */
 size_t numbering__count(const struct numbering *numbering);
-/* Void after the next addition. */
+/* The key stays where it is until the end. */
 const void *numbering__key(const struct numbering *numbering, size_t number);
+size_t numbering__of(const void *key); /* the number of a key that numbering__key gave */
 
 #endif

@@ -26,41 +26,34 @@ struct function_key {
 	const char *name, *file;
 };
 
-struct line_key { /* a line of a location */
-	struct function_key function;
-	uint64_t address;
-	uint32_t mapping; /* its number + 1; 0: none */
-	uint32_t line;
-};
-
-struct chain_key { /* frames inlined into each other, innermost first: the last, and those before */
-	uint32_t before; /* number of a group + 1; 0: none */
-	uint32_t line; /* number of a line */
+/* A frame, and those inlined into it: where nothing is said of what it is inlined into, a chain. */
+struct location_key {
+	uint32_t before; /* number of the chain that is inlined into the frame + 1; 0: none is */
+	uint32_t frame; /* its id */
 };
 
 struct pprof_stacks {
+	const struct snapshot *snapshot;
 	struct arena *arena;
 	struct pprof_texts *texts;
-	struct numbering *mappings, *functions, *lines, *groups;
-	uint32_t *locations; /* by group: the location's id, 0: it is only the begin of others */
-	size_t location_room, location_count;
-	struct mapping_key last_key; /* neighbouring frames often have one mapping */
-	uint32_t last_mapping; /* its number + 1; 0: none yet */
+	struct numbering *mappings, *functions, *chains, *locations;
 };
 
-struct pprof_stacks *pprof_stacks__new(struct pprof_texts *texts, struct arena *arena)
+struct pprof_stacks *pprof_stacks__new(const struct snapshot *snapshot, struct pprof_texts *texts,
+				       struct arena *arena)
 {
 	struct pprof_stacks *stacks = calloc(1, sizeof(*stacks));
 
 	if (!stacks)
 		return NULL;
+	stacks->snapshot = snapshot;
 	stacks->texts = texts;
 	stacks->arena = arena;
 	stacks->mappings = numbering__new(sizeof(struct mapping_key));
 	stacks->functions = numbering__new(sizeof(struct function_key));
-	stacks->lines = numbering__new(sizeof(struct line_key));
-	stacks->groups = numbering__new(sizeof(struct chain_key));
-	if (stacks->mappings && stacks->functions && stacks->lines && stacks->groups)
+	stacks->chains = numbering__new(sizeof(struct location_key));
+	stacks->locations = numbering__new(sizeof(struct location_key));
+	if (stacks->mappings && stacks->functions && stacks->chains && stacks->locations)
 		return stacks;
 	pprof_stacks__free(stacks);
 	return NULL;
@@ -72,9 +65,8 @@ void pprof_stacks__free(struct pprof_stacks *stacks)
 		return;
 	numbering__free(stacks->mappings);
 	numbering__free(stacks->functions);
-	numbering__free(stacks->lines);
-	numbering__free(stacks->groups);
-	free(stacks->locations);
+	numbering__free(stacks->chains);
+	numbering__free(stacks->locations);
 	free(stacks);
 }
 
@@ -83,28 +75,23 @@ static void *take(struct pprof_stacks *stacks, size_t count, size_t size)
 	return arena__alloc(stacks->arena, count * size);
 }
 
-static int64_t mapping_of(struct pprof_stacks *stacks, const struct frame *frame, bool inlined)
+/* 0: none is needed. */
+static int64_t mapping_of(struct pprof_stacks *stacks, const struct frame *frame)
 {
 	const struct mapping_key key = {
 		.module = frame->module,
 		.path = frame->path,
 		.build_id = frame->build_id,
 		.kind = frame->kind,
-		.traits = (frame->has_offset ? HAS_OFFSET : 0) | (inlined ? INLINED : 0),
+		.traits = (frame->has_offset ? HAS_OFFSET : 0) | (frame->inlined ? INLINED : 0),
 	};
 	int64_t number;
 
 	if (!frame->module && !frame->path && !frame->build_id && frame->kind == FRAME_UNKNOWN &&
-	    !inlined && frame->has_offset == (frame->offset != 0))
+	    !frame->inlined && frame->has_offset == (frame->offset != 0))
 		return 0;
-	if (stacks->last_mapping && !memcmp(&key, &stacks->last_key, sizeof(key)))
-		return stacks->last_mapping;
 	number = numbering__add(stacks->mappings, &key);
-	if (number < 0)
-		return number;
-	stacks->last_key = key;
-	stacks->last_mapping = (uint32_t)number + 1;
-	return number + 1;
+	return number < 0 ? number : number + 1;
 }
 
 /* One location can hold both: the first is inlined into the second. */
@@ -116,51 +103,21 @@ static bool is_inlined_into(const struct frame *frame, const struct frame *next)
 	       frame->build_id == next->build_id;
 }
 
-/* For the location of a group. */
-static int make_room(struct pprof_stacks *stacks, size_t group)
-{
-	size_t room = stacks->location_room ? stacks->location_room : 1024;
-	uint32_t *locations;
-
-	while (room <= group)
-		room *= 2;
-	if (room == stacks->location_room)
-		return 0;
-	locations = reallocarray(stacks->locations, room, sizeof(*locations));
-	if (!locations)
-		return -ENOMEM;
-	memset(locations + stacks->location_room, 0,
-	       (room - stacks->location_room) * sizeof(*locations));
-	stacks->locations = locations;
-	stacks->location_room = room;
-	return 0;
-}
-
 /* Id of the location that holds `count` frames. */
-static int64_t location_of(struct pprof_stacks *stacks, const struct frame *frames, uint32_t count)
+static int64_t location_of(struct pprof_stacks *stacks, const struct frame *const *frames,
+			   uint32_t count)
 {
-	const struct frame *last = &frames[count - 1];
-	int64_t mapping = mapping_of(stacks, last, last->inlined), group = -1;
+	struct location_key key = { 0, snapshot__frame_id(frames[0]) };
+	int64_t number;
 
-	for (uint32_t i = 0; i < count && mapping >= 0; i++) {
-		const struct line_key key = {
-			.function = { frames[i].function, frames[i].file },
-			.address = frames[i].has_offset ? frames[i].offset : 0,
-			.mapping = (uint32_t)mapping,
-			.line = frames[i].line,
-		};
-		int64_t line = numbering__add(stacks->lines, &key);
-		struct chain_key pair = { (uint32_t)(group + 1), (uint32_t)line };
-
-		group = line < 0 ? line : numbering__add(stacks->groups, &pair);
-		if (group < 0)
-			return group;
+	for (uint32_t i = 1; i < count; i++) {
+		number = numbering__add(stacks->chains, &key);
+		if (number < 0)
+			return number;
+		key = (struct location_key){ (uint32_t)number + 1, snapshot__frame_id(frames[i]) };
 	}
-	if (mapping < 0 || make_room(stacks, (size_t)group))
-		return -ENOMEM;
-	if (!stacks->locations[group])
-		stacks->locations[group] = (uint32_t)++stacks->location_count;
-	return stacks->locations[group];
+	number = numbering__add(stacks->locations, &key);
+	return number < 0 ? number : number + 1;
 }
 
 /* The first frames of a sample are the sample's last: mappings are numbered from the program on. */
@@ -175,8 +132,7 @@ int pprof_stacks__add(struct pprof_stacks *stacks, const struct stack *stack, Pp
 		uint32_t begin = end - 1;
 		int64_t location;
 
-		while (begin > 0 &&
-		       is_inlined_into(&stack->frames[begin - 1], &stack->frames[begin]))
+		while (begin > 0 && is_inlined_into(stack->frames[begin - 1], stack->frames[begin]))
 			begin--;
 		location = location_of(stacks, &stack->frames[begin], end - begin);
 		if (location < 0)
@@ -217,66 +173,75 @@ static int add_functions(struct pprof_stacks *stacks, Pprof__Profile *profile)
 	return 0;
 }
 
-static Pprof__Line *make_line(struct pprof_stacks *stacks, const struct line_key *key)
+static Pprof__Line *make_line(struct pprof_stacks *stacks, const struct frame *frame)
 {
+	const struct function_key key = { frame->function, frame->file };
 	Pprof__Line *line = take(stacks, 1, sizeof(*line));
-	int64_t function = numbering__add(stacks->functions, &key->function);
+	int64_t function = numbering__add(stacks->functions, &key);
 
 	if (!line || function < 0)
 		return NULL;
 	pprof__line__init(line);
 	line->function_id = (uint64_t)function + 1;
-	line->line = key->line;
+	line->line = frame->line;
 	return line;
 }
 
-/* A location without any name has no line. */
-static int fill_location(struct pprof_stacks *stacks, Pprof__Location *location, uint32_t group)
+static const struct location_key *chain_before(const struct pprof_stacks *stacks,
+					       const struct location_key *key)
 {
-	const struct chain_key *key = numbering__key(stacks->groups, group);
-	const struct line_key *line = numbering__key(stacks->lines, key->line);
-	const struct chain_key *at = key;
-	size_t count = 1;
+	return key->before ? numbering__key(stacks->chains, key->before - 1) : NULL;
+}
 
-	location->mapping_id = line->mapping;
-	location->address = line->address;
-	if (!key->before && !line->function.name && !line->function.file && !line->line)
+/* A location without any name has no line. */
+static int add_lines(struct pprof_stacks *stacks, Pprof__Location *location,
+		     const struct location_key *key)
+{
+	const struct frame *frame = snapshot__frame(stacks->snapshot, key->frame);
+	const struct location_key *at;
+	size_t count = 0;
+
+	if (!key->before && !frame->function && !frame->file && !frame->line)
 		return 0;
-	for (; at->before; at = numbering__key(stacks->groups, at->before - 1))
+	for (at = key; at; at = chain_before(stacks, at))
 		count++;
 	location->line = take(stacks, count, sizeof(*location->line));
 	if (!location->line)
 		return -ENOMEM;
 	location->n_line = count;
-	for (at = key; count > 0; at = numbering__key(stacks->groups, at->before - 1)) {
-		location->line[--count] =
-			make_line(stacks, numbering__key(stacks->lines, at->line));
+	for (at = key; at; at = chain_before(stacks, at)) {
+		frame = snapshot__frame(stacks->snapshot, at->frame);
+		location->line[--count] = make_line(stacks, frame);
 		if (!location->line[count])
 			return -ENOMEM;
-		if (!at->before)
-			break;
 	}
 	return 0;
 }
 
+static int fill_location(struct pprof_stacks *stacks, Pprof__Location *location, size_t number)
+{
+	const struct location_key *key = numbering__key(stacks->locations, number);
+	const struct frame *frame = snapshot__frame(stacks->snapshot, key->frame);
+	int64_t mapping = mapping_of(stacks, frame);
+
+	pprof__location__init(location);
+	location->id = number + 1;
+	location->mapping_id = (uint64_t)mapping;
+	location->address = frame->has_offset ? frame->offset : 0;
+	return mapping < 0 ? -ENOMEM : add_lines(stacks, location, key);
+}
+
 static int add_locations(struct pprof_stacks *stacks, Pprof__Profile *profile)
 {
-	size_t count = stacks->location_count;
+	size_t count = numbering__count(stacks->locations);
 	Pprof__Location **locations = take(stacks, count + 1, sizeof(*locations));
 	Pprof__Location *items = take(stacks, count + 1, sizeof(*items));
 
 	if (!locations || !items)
 		return -ENOMEM;
-	for (size_t group = 0; group < numbering__count(stacks->groups); group++) {
-		uint32_t id = stacks->locations[group];
-		Pprof__Location *location = id ? &items[id - 1] : NULL;
-
-		if (!location)
-			continue;
-		pprof__location__init(location);
-		location->id = id;
-		locations[id - 1] = location;
-		if (fill_location(stacks, location, (uint32_t)group))
+	for (size_t i = 0; i < count; i++) {
+		locations[i] = &items[i];
+		if (fill_location(stacks, &items[i], i))
 			return -ENOMEM;
 	}
 	profile->location = locations;
@@ -347,7 +312,7 @@ static int add_mappings(struct pprof_stacks *stacks, Pprof__Profile *profile)
 	return 0;
 }
 
-/* Lines make functions: so locations come first. */
+/* Locations make functions and mappings: so they come first. */
 int pprof_stacks__fill(struct pprof_stacks *stacks, Pprof__Profile *profile)
 {
 	int error = add_locations(stacks, profile);

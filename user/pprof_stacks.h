@@ -10,7 +10,8 @@
 struct pprof_stacks;
 
 /* What it is given must outlive it. NULL: no memory. */
-struct pprof_stacks *pprof_stacks__new(struct pprof_texts *texts, struct arena *arena);
+struct pprof_stacks *pprof_stacks__new(const struct snapshot *snapshot, struct pprof_texts *texts,
+				       struct arena *arena);
 void pprof_stacks__free(struct pprof_stacks *stacks);
 /* Fills the sample's locations; 0 or -ENOMEM. */
 int pprof_stacks__add(struct pprof_stacks *stacks, const struct stack *stack,

@@ -298,7 +298,7 @@ int pprof__write(const struct snapshot *snapshot, const struct pprof_note *notes
 	if (writer.arena)
 		writer.texts = pprof_texts__new(snapshot, writer.arena);
 	if (writer.texts)
-		writer.stacks = pprof_stacks__new(writer.texts, writer.arena);
+		writer.stacks = pprof_stacks__new(snapshot, writer.texts, writer.arena);
 	if (writer.stacks)
 		error = fill(&writer, notes, count);
 	error = error ? error : pack(&writer.profile, data, size);

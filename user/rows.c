@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena.h"
 #include "filter.h"
 #include "snapshot.h"
 
@@ -20,6 +21,8 @@ _Static_assert(sizeof(struct key) == 40, "hashed as bytes: there must be no padd
 
 struct group {
 	struct key key;
+	struct frame frame; /* the key as a row shows it */
+	const struct frame *frames[1];
 	size_t row;
 	size_t last_site; /* the last one charged to it, + 1: each is charged once */
 	UT_hash_handle hh;
@@ -59,6 +62,7 @@ static bool key__of_frame(struct key *key, const struct frame *frame, enum group
 
 static struct row *rows__add(struct grouping *grouping)
 {
+	static const struct frame none;
 	struct rows *rows = grouping->rows;
 
 	if (rows->count == grouping->room) {
@@ -70,7 +74,7 @@ static struct row *rows__add(struct grouping *grouping)
 		rows->items = items;
 		grouping->room = room;
 	}
-	memset(&rows->items[rows->count], 0, sizeof(struct row));
+	rows->items[rows->count] = (struct row){ .frame = &none };
 	return &rows->items[rows->count++];
 }
 
@@ -96,39 +100,34 @@ static void row__charge(struct row *row, const struct site *site, const struct p
 	row->peak_known = row->merged == 1;
 }
 
-static struct row *row__of_key(struct grouping *grouping, const struct key *key)
+static void row__set_key(struct row *row, struct group *group)
 {
-	struct row *row = rows__add(grouping);
+	const struct key *key = &group->key;
 
-	if (!row)
-		return NULL;
-	row->frame.kind = key->kind;
-	row->frame.function = key->function;
-	row->frame.file = key->file;
-	row->frame.line = key->line;
-	row->frame.module = key->module;
+	group->frame = (struct frame){
+		.kind = key->kind,
+		.function = key->function,
+		.file = key->file,
+		.line = key->line,
+		.module = key->module,
+	};
+	group->frames[0] = row->frame = &group->frame;
+	row->stack.frames = group->frames;
 	row->stack.depth = key->function || key->file || key->module;
-	return row;
 }
 
 static struct group *group__add(struct grouping *grouping, const struct key *key)
 {
-	struct group *group = calloc(1, sizeof(*group));
+	struct group *group = arena__alloc(grouping->rows->keys, sizeof(*group));
+	struct row *row = group ? rows__add(grouping) : NULL;
 
-	if (!group)
+	if (!row)
 		return NULL;
 	group->key = *key;
-	group->row = grouping->rows->count;
-	if (!row__of_key(grouping, key)) {
-		free(group);
-		return NULL;
-	}
+	group->row = grouping->rows->count - 1;
+	row__set_key(row, group);
 	HASH_ADD(hh, grouping->groups, key, sizeof(struct key), group);
-	if (!group->hh.tbl) {
-		free(group);
-		return NULL;
-	}
-	return group;
+	return group->hh.tbl ? group : NULL;
 }
 
 static int charge(struct grouping *grouping, const struct key *key, const struct site *site)
@@ -161,9 +160,9 @@ static int visit_frames(struct grouping *grouping, enum group_key by, const stru
 	for (uint32_t i = 0; i < stack->depth && !result; i++) {
 		struct key key;
 
-		if (python && stack->frames[i].kind != FRAME_PYTHON)
+		if (python && stack->frames[i]->kind != FRAME_PYTHON)
 			continue;
-		if (!key__of_frame(&key, &stack->frames[i], by))
+		if (!key__of_frame(&key, stack->frames[i], by))
 			continue;
 		result = visit(grouping, &key, site);
 		visited++;
@@ -347,10 +346,12 @@ static int compare_frames(const struct frame *a, const struct frame *b)
 	return order ? order : descending(a->kind, b->kind);
 }
 
-static int compare_stacks(const struct stack *a, const struct stack *b)
+int stack__compare(const struct stack *a, const struct stack *b)
 {
 	for (uint32_t i = 0; i < a->depth && i < b->depth; i++) {
-		int order = compare_frames(&a->frames[i], &b->frames[i]);
+		int order = a->frames[i] == b->frames[i]
+				    ? 0
+				    : compare_frames(a->frames[i], b->frames[i]);
 
 		if (order)
 			return order;
@@ -368,7 +369,7 @@ static int compare_rows(const void *first, const void *second, void *context)
 	if (!order)
 		order = orders[*sort].then(a, b);
 	if (!order)
-		order = compare_stacks(&a->stack, &b->stack);
+		order = stack__compare(&a->stack, &b->stack);
 	if (!order && a->process && b->process)
 		order = descending(b->process->pid, a->process->pid);
 	if (!order)
@@ -377,7 +378,7 @@ static int compare_rows(const void *first, const void *second, void *context)
 	return order ? order : (a > b) - (a < b);
 }
 
-/* Ranks pointers: a row is large. Stacks of one frame are made to point to it where it ends up. */
+/* Ranks pointers: a row is large. */
 static int rank(struct rows *rows, enum sort_key sort, size_t top)
 {
 	size_t kept = top && top < rows->count ? top : rows->count;
@@ -397,46 +398,24 @@ static int rank(struct rows *rows, enum sort_key sort, size_t top)
 	free(order);
 	free(rows->items);
 	rows->items = ranked;
-	rows->all = rows->count;
 	rows->count = kept;
 	return 0;
-}
-
-/* A row that holds its only frame has a stack which points to it; where it lies must be final. */
-static void rows__point(struct rows *rows)
-{
-	for (size_t i = 0; i < rows->count; i++)
-		rows->items[i].stack.frames = &rows->items[i].frame;
-}
-
-static void free_groups(struct grouping *grouping)
-{
-	struct group *group, *next;
-
-	HASH_ITER(hh, grouping->groups, group, next) {
-		HASH_DEL(grouping->groups, group);
-		free(group);
-	}
 }
 
 int snapshot__rows(const struct snapshot *snapshot, const struct query *query, struct rows *rows)
 {
 	struct grouping grouping = { .snapshot = snapshot, .query = query, .rows = rows };
 	struct filter *filter = filter__new(snapshot, query);
-	int error = filter ? 0 : -ENOMEM;
+	int error;
 
-	*rows = (struct rows){ 0 };
-	if (!error)
-		error = group_sites(&grouping, filter);
+	*rows = (struct rows){ .keys = arena__new(SIZE_MAX) };
+	error = filter && rows->keys ? group_sites(&grouping, filter) : -ENOMEM;
 	if (!error && query->by == BY_PROCESS)
 		error = fill_process_peaks(&grouping);
-	if (!error && query->by != BY_STACK)
-		rows__point(rows);
-	if (!error)
+	rows->all = rows->count;
+	if (!error && !query->unranked)
 		error = rank(rows, query->sort, query->top);
-	if (!error && query->by != BY_STACK)
-		rows__point(rows);
-	free_groups(&grouping);
+	HASH_CLEAR(hh, grouping.groups);
 	filter__free(filter);
 	if (error)
 		rows__free(rows);
@@ -445,6 +424,7 @@ int snapshot__rows(const struct snapshot *snapshot, const struct query *query, s
 
 void rows__free(struct rows *rows)
 {
+	arena__free(rows->keys);
 	free(rows->items);
 	*rows = (struct rows){ 0 };
 }
@@ -479,9 +459,9 @@ uint64_t row__identity(const struct row *row, enum group_key by)
 		hash = hash_number(hash, row->family);
 		return hash_number(hash, row->stack.id);
 	}
-	hash = hash_text(hash, row->frame.function);
-	hash = hash_text(hash, row->frame.file);
-	hash = hash_text(hash, row->frame.module);
-	hash = hash_number(hash, row->frame.line);
-	return hash_number(hash, row->frame.kind);
+	hash = hash_text(hash, row->frame->function);
+	hash = hash_text(hash, row->frame->file);
+	hash = hash_text(hash, row->frame->module);
+	hash = hash_number(hash, row->frame->line);
+	return hash_number(hash, row->frame->kind);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "numbering.h"
 
 /* uthash would otherwise exit() when there is no memory; it leaves hh.tbl NULL instead. */
 #define HASH_NONFATAL_OOM 1
@@ -28,7 +29,8 @@ struct recent {
 
 struct snapshot {
 	struct snapshot_header header;
-	struct arena *frames; /* of all stacks */
+	struct numbering *frames;
+	struct arena *stack_frames; /* of all stacks */
 	struct string *strings;
 	struct recent recent[RECENT];
 	struct process *processes;
@@ -46,10 +48,11 @@ struct snapshot *snapshot__new(void)
 
 	if (!snapshot)
 		return NULL;
-	snapshot->frames = arena__new(SIZE_MAX);
-	if (snapshot->frames)
+	snapshot->frames = numbering__new(sizeof(struct frame));
+	snapshot->stack_frames = arena__new(SIZE_MAX);
+	if (snapshot->frames && snapshot->stack_frames)
 		return snapshot;
-	free(snapshot);
+	snapshot__free(snapshot);
 	return NULL;
 }
 
@@ -63,7 +66,8 @@ void snapshot__free(struct snapshot *snapshot)
 		HASH_DEL(snapshot->strings, string);
 		free(string);
 	}
-	arena__free(snapshot->frames);
+	numbering__free(snapshot->frames);
+	arena__free(snapshot->stack_frames);
 	free(snapshot->processes);
 	free(snapshot->stacks);
 	free(snapshot->sites);
@@ -160,32 +164,45 @@ int snapshot__add_process(struct snapshot *snapshot, const struct process *proce
 	return (int)snapshot->process_count++;
 }
 
-/* While one stack is added, the same pointer is the same string: a module's runs through frames. */
-static int intern_after(struct snapshot *snapshot, const char **string, const char *given_before,
-			const char *interned_before)
+static int intern_field(struct snapshot *snapshot, const char **string)
 {
 	const char *given = *string;
 
-	*string = given == given_before ? interned_before : snapshot__intern(snapshot, given);
+	*string = snapshot__intern(snapshot, given);
 	return given && !*string ? -ENOMEM : 0;
 }
 
-/* `before` is the frame before as it was given, `interned` what became of it. */
-static int intern_frame(struct snapshot *snapshot, struct frame *frame, const struct frame *before,
-			const struct frame *interned)
+const struct frame *snapshot__intern_frame(struct snapshot *snapshot, const struct frame *frame)
 {
-	if (intern_after(snapshot, &frame->function, before->function, interned->function) ||
-	    intern_after(snapshot, &frame->file, before->file, interned->file) ||
-	    intern_after(snapshot, &frame->module, before->module, interned->module) ||
-	    intern_after(snapshot, &frame->path, before->path, interned->path) ||
-	    intern_after(snapshot, &frame->build_id, before->build_id, interned->build_id))
-		return -ENOMEM;
-	return 0;
+	struct frame interned = *frame;
+	int64_t number;
+
+	if (intern_field(snapshot, &interned.function) || intern_field(snapshot, &interned.file) ||
+	    intern_field(snapshot, &interned.module) || intern_field(snapshot, &interned.path) ||
+	    intern_field(snapshot, &interned.build_id))
+		return NULL;
+	number = numbering__add(snapshot->frames, &interned);
+	return number < 0 ? NULL : numbering__key(snapshot->frames, (size_t)number);
 }
 
-struct frame *snapshot__frames(struct snapshot *snapshot, uint32_t depth)
+size_t snapshot__frame_count(const struct snapshot *snapshot)
 {
-	return arena__alloc(snapshot->frames, depth * sizeof(struct frame));
+	return numbering__count(snapshot->frames);
+}
+
+uint32_t snapshot__frame_id(const struct frame *interned)
+{
+	return (uint32_t)numbering__of(interned);
+}
+
+const struct frame *snapshot__frame(const struct snapshot *snapshot, size_t id)
+{
+	return numbering__key(snapshot->frames, id);
+}
+
+const struct frame **snapshot__frames(struct snapshot *snapshot, uint32_t depth)
+{
+	return arena__alloc(snapshot->stack_frames, depth * sizeof(struct frame *));
 }
 
 int snapshot__adopt_stack(struct snapshot *snapshot, const struct stack *stack)
@@ -197,16 +214,14 @@ int snapshot__adopt_stack(struct snapshot *snapshot, const struct stack *stack)
 	return (int)snapshot->stack_count++;
 }
 
-/* The frames in the snapshot's own memory, their strings interned; NULL: no memory. */
-static const struct frame *copy_frames(struct snapshot *snapshot, const struct stack *stack)
+static const struct frame *const *intern_frames(struct snapshot *snapshot,
+						const struct stack *stack)
 {
-	struct frame *frames = snapshot__frames(snapshot, stack->depth);
-	const struct frame none = { 0 };
+	const struct frame **frames = snapshot__frames(snapshot, stack->depth);
 
 	for (uint32_t i = 0; frames && i < stack->depth; i++) {
-		frames[i] = stack->frames[i];
-		if (intern_frame(snapshot, &frames[i], i ? &stack->frames[i - 1] : &none,
-				 i ? &frames[i - 1] : &none))
+		frames[i] = snapshot__intern_frame(snapshot, stack->frames[i]);
+		if (!frames[i])
 			return NULL;
 	}
 	return frames;
@@ -216,7 +231,7 @@ int snapshot__add_stack(struct snapshot *snapshot, const struct stack *stack)
 {
 	struct stack copy = *stack;
 
-	copy.frames = copy_frames(snapshot, stack);
+	copy.frames = intern_frames(snapshot, stack);
 	return copy.frames ? snapshot__adopt_stack(snapshot, &copy) : -ENOMEM;
 }
 
@@ -224,7 +239,7 @@ int snapshot__name_stack(struct snapshot *snapshot, size_t index, const struct s
 {
 	struct stack named = *stack;
 
-	named.frames = copy_frames(snapshot, stack);
+	named.frames = intern_frames(snapshot, stack);
 	if (!named.frames)
 		return -ENOMEM;
 	named.id = snapshot->stacks[index].id;

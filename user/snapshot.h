@@ -12,11 +12,14 @@
 
 enum frame_kind { FRAME_UNKNOWN, FRAME_NATIVE, FRAME_PYTHON, FRAME_JIT, FRAME_KERNEL };
 
-/* A string that is not known is NULL. All strings are interned in the snapshot and live as long. */
+/*
+ * A string that is not known is NULL. Strings and frames are interned in the snapshot and live as
+ * long: equal ones are one.
+ */
 struct frame {
-	enum frame_kind kind;
-	bool inlined;        /* into the frame that follows it */
-	bool has_offset;
+	enum frame_kind kind : 30;
+	bool inlined : 1;    /* into the frame that follows it */
+	bool has_offset : 1;
 	uint32_t line;       /* 0: not known */
 	uint64_t offset;     /* native: in the module's file; jit, unknown: the address */
 	const char *function;
@@ -25,6 +28,7 @@ struct frame {
 	const char *path;     /* the whole */
 	const char *build_id; /* hexadecimal */
 };
+_Static_assert(sizeof(struct frame) == 56, "hashed as bytes: there must be no padding");
 
 /* alloc = live + freed, always: so it is not stored. */
 struct counters {
@@ -58,7 +62,7 @@ enum family { FAMILY_HEAP, FAMILY_MMAP };
 enum stack_end { STACK_COMPLETE, STACK_TRUNCATED, STACK_BROKEN };
 
 struct stack {
-	const struct frame *frames; /* leaf first */
+	const struct frame *const *frames; /* leaf first */
 	uint32_t depth;
 	enum stack_end end;
 	uint64_t id; /* the same stack has the same id in later snapshots of one run */
@@ -103,16 +107,17 @@ void snapshot__free(struct snapshot *snapshot);
  * after the next addition, interned strings are not.
  */
 const char *snapshot__intern(struct snapshot *snapshot, const char *string); /* NULL gives NULL */
-/* Each returns the index. Frames are copied, their strings and comm interned. */
+const struct frame *snapshot__intern_frame(struct snapshot *snapshot, const struct frame *frame);
+/* Each returns the index. Frames and comm are interned. */
 int snapshot__add_process(struct snapshot *snapshot, const struct process *process);
 int snapshot__add_stack(struct snapshot *snapshot, const struct stack *stack);
 /* Gives a stack that was added without names its frames. 0 or -ENOMEM. */
 int snapshot__name_stack(struct snapshot *snapshot, size_t index, const struct stack *stack);
 /*
  * The same without a copy: room for a stack's frames, and then the stack, whose frames are there
- * and whose strings are interned. NULL: no memory.
+ * and interned. NULL: no memory.
  */
-struct frame *snapshot__frames(struct snapshot *snapshot, uint32_t depth);
+const struct frame **snapshot__frames(struct snapshot *snapshot, uint32_t depth);
 int snapshot__adopt_stack(struct snapshot *snapshot, const struct stack *stack);
 int snapshot__add_site(struct snapshot *snapshot, const struct site *site);
 
@@ -133,9 +138,15 @@ void snapshot__set_header(struct snapshot *snapshot, const struct snapshot_heade
 const struct snapshot_header *snapshot__header(const struct snapshot *snapshot);
 /* Rates are known. */
 bool snapshot__has_growth(const struct snapshot *snapshot);
-/* Interned strings are numbered from 0, so that a reader can keep what it found out about each. */
+/*
+ * What is interned is numbered from 0, so that a reader can keep what it found out about each
+ * string and each frame.
+ */
 size_t snapshot__string_count(const struct snapshot *snapshot);
 uint32_t snapshot__string_id(const char *interned);
+size_t snapshot__frame_count(const struct snapshot *snapshot);
+uint32_t snapshot__frame_id(const struct frame *interned);
+const struct frame *snapshot__frame(const struct snapshot *snapshot, size_t id);
 size_t snapshot__process_count(const struct snapshot *snapshot);
 const struct process *snapshot__process(const struct snapshot *snapshot, size_t index);
 size_t snapshot__stack_count(const struct snapshot *snapshot);
@@ -184,6 +195,7 @@ struct query {
 	enum sort_key sort;
 	enum group_key by;
 	size_t top;      /* 0: all */
+	bool unranked;   /* rows stay in the order of their first site, all of them */
 	bool cumulative; /* charge every frame of a stack, each once */
 	bool native;     /* charge native frames also where there are Python frames */
 	bool heap, mmap; /* families wanted */
@@ -220,7 +232,7 @@ struct row {
 	bool families;           /* true: of both; `family` says nothing */
 	struct stack stack;      /* whole BY_STACK; else one frame with only the key's fields, or
 				  * none (depth 0) BY_PROCESS and where no frame has the key */
-	struct frame frame;      /* where `stack` points when it is one frame */
+	const struct frame *frame; /* the one; BY_STACK, and when there is none, an empty one */
 	uint32_t stack_index;    /* BY_STACK: in the snapshot */
 	struct counters counters;
 	bool peak_known;         /* false: peak_bytes is the sum of the sites' own peaks, which
@@ -237,9 +249,12 @@ struct rows {
 			    * text, both descending as in tracemalloc; then by pid */
 	size_t count;
 	size_t all;        /* before `top` cut it */
+	struct arena *keys; /* frames of rows that are no stacks */
 };
 /* 0 or -ENOMEM. Rows point into the snapshot, which must outlive them. */
 int snapshot__rows(const struct snapshot *snapshot, const struct query *query, struct rows *rows);
 void rows__free(struct rows *rows);
+/* By their text, as rows rank that have the same figures; > 0: `a` stands behind `b`. */
+int stack__compare(const struct stack *a, const struct stack *b);
 
 #endif

@@ -35,7 +35,7 @@ struct making {
 static const struct frame *frame_at(const struct making *making, const struct stack *stack,
 				    uint32_t level)
 {
-	return &stack->frames[making->from_leaf ? level : stack->depth - 1 - level];
+	return stack->frames[making->from_leaf ? level : stack->depth - 1 - level];
 }
 
 static struct way way_of(const struct frame *frame, uint32_t level)

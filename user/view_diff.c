@@ -129,7 +129,7 @@ static void put_figures(struct text *text, const struct change *change)
 		line__put(line, "  new");
 	if (change->kind == CHANGE_GONE)
 		line__put(line, "  gone");
-	if (text->view->query.by == BY_STACK && change->family == FAMILY_MMAP)
+	if (text->view->query.by == BY_STACK && change->row->family == FAMILY_MMAP)
 		line__put(line, "  mmap");
 }
 
@@ -138,13 +138,13 @@ static void put_key(struct text *text, const struct change *change)
 	struct line *line = &text->line;
 
 	if (text->view->query.by == BY_PROCESS)
-		line__put(line, change->comm ? change->comm : "[unknown]");
-	else if (change->stack.depth == 0)
+		line__put(line, change->row->process->comm ?: "[unknown]");
+	else if (change->row->stack.depth == 0)
 		line__put(line, "[unknown]");
 	else if (text->view->query.by == BY_MODULE)
-		line__put(line, change->frame.module);
+		line__put(line, change->row->frame->module);
 	else
-		line__put(line, change->frame.function);
+		line__put(line, change->row->frame->function);
 }
 
 static void show_change(struct text *text, size_t index)
@@ -159,7 +159,7 @@ static void show_change(struct text *text, size_t index)
 	}
 	show_line(text);
 	if (text->view->query.by == BY_STACK)
-		view_stack__show(text->out, &text->line, &change->stack, text->view->depth);
+		view_stack__show(text->out, &text->line, &change->row->stack, text->view->depth);
 }
 
 /* tracemalloc's words. */
@@ -174,8 +174,8 @@ static void show_statistic(struct text *text, size_t index)
 	char size[UNITS_TEXT], change_text[UNITS_TEXT];
 	struct line *line = &text->line;
 
-	if (change->stack.depth)
-		line__format(line, "%s:%u: ", change->frame.file, change->frame.line);
+	if (change->row->stack.depth)
+		line__format(line, "%s:%u: ", change->row->frame->file, change->row->frame->line);
 	else
 		line__put(line, "[unknown]: ");
 	line__format(line, "size=%s (%s), count=%" PRIu64 " (",

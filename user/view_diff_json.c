@@ -67,11 +67,12 @@ static void show_change(struct json *json, const struct change *change, const st
 {
 	json__open(json, NULL, '{');
 	json__string(json, "kind", kinds[change->kind]);
-	json__string(json, "comm", change->comm);
+	if (view->query.by == BY_PROCESS)
+		json__string(json, "comm", change->row->process->comm);
 	if (!change->families)
-		json__string(json, "family", change->family == FAMILY_MMAP ? "mmap" : "heap");
+		json__string(json, "family", change->row->family == FAMILY_MMAP ? "mmap" : "heap");
 	show_counters(json, &change->old, &change->now);
-	view_json__stack(json, &change->stack, view);
+	view_json__stack(json, &change->row->stack, view);
 	json__close(json, '}');
 }
 

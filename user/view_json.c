@@ -104,7 +104,7 @@ void view_json__stack(struct json *json, const struct stack *stack, const struct
 
 	json__open(json, "stack", '[');
 	for (uint32_t i = 0; i < shown; i++)
-		show_frame(json, &stack->frames[i], view->query.by == BY_STACK);
+		show_frame(json, stack->frames[i], view->query.by == BY_STACK);
 	json__close(json, ']');
 	if (shown < stack->depth)
 		json__integer(json, "left_out", stack->depth - shown);

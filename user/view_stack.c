@@ -63,16 +63,16 @@ static int at_most(int value, int most)
 }
 
 /* As wide as the stack needs; where the width is limited, the function's name gives way first. */
-static struct widths frames__widths(const struct frame *frames, uint32_t count, int columns)
+static struct widths frames__widths(const struct frame *const *frames, uint32_t count, int columns)
 {
 	struct widths widths = { .cut = columns > 0 };
 	int module = 0, room;
 	char name[FRAME_TEXT];
 
 	for (uint32_t i = 0; i < count; i++) {
-		int function = line__width(view_stack__function(&frames[i], name));
-		int place = line__width(view_stack__place(&frames[i], name));
-		int width = line__width(frame__module(&frames[i]));
+		int function = line__width(view_stack__function(frames[i], name));
+		int place = line__width(view_stack__place(frames[i], name));
+		int width = line__width(frame__module(frames[i]));
 
 		function = at_most(function, FUNCTION_MOST);
 		place = at_most(place, PLACE_MOST);
@@ -115,7 +115,7 @@ void view_stack__show(FILE *out, struct line *line, const struct stack *stack, s
 	struct widths widths = frames__widths(stack->frames, shown, line->limit);
 
 	for (uint32_t i = 0; i < shown; i++)
-		show_frame(out, line, &stack->frames[i], &widths);
+		show_frame(out, line, stack->frames[i], &widths);
 	if (stack->depth == 0)
 		show_note(out, line, "[unknown]");
 	if (shown < stack->depth) {

@@ -303,9 +303,9 @@ static void put_key(struct text *text, const struct row *row)
 	else if (row->stack.depth == 0)
 		line__put(line, "[unknown]");
 	else if (text->view->query.by == BY_MODULE)
-		line__put(line, row->frame.module);
+		line__put(line, row->frame->module);
 	else
-		line__put(line, row->frame.function);
+		line__put(line, row->frame->function);
 }
 
 enum { NAME_LEAST = 24 }; /* columns that figures leave to names, or they are cut to the first */
@@ -402,7 +402,7 @@ static void show_statistics(struct text *text)
 		const struct row *row = &text->rows.items[i];
 
 		if (row->stack.depth)
-			put_file(&text->line, &row->frame, measure(put_statistics, row, sort));
+			put_file(&text->line, row->frame, measure(put_statistics, row, sort));
 		else
 			line__put(&text->line, "[unknown]: ");
 		put_statistics(&text->line, row, sort);

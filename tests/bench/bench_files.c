@@ -2,7 +2,7 @@
 /*
  * What files cost: 100 000 sites with 30 frames, written, read, and two of them compared.
  * Stacks form a tree as those of programs do: near the root there are few frames, and of the
- * 20 000 functions each calls some others only. Prints "what milliseconds" and the file's size.
+ * 20 000 functions each calls some others only.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,12 +13,30 @@
 
 enum { SITES = 100000, DEPTH = 30, FUNCTIONS = 20000, MODULES = 20, NAME = 64 };
 
-static double now_ms(void)
+struct moment {
+	double wall, processor;
+};
+
+static double clock_ms(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static struct moment now(void)
+{
+	return (struct moment){ clock_ms(CLOCK_MONOTONIC), clock_ms(CLOCK_PROCESS_CPUTIME_ID) };
+}
+
+/* The processor's time is what counts where others use the machine, too. */
+static void show(const char *what, struct moment since)
+{
+	const struct moment moment = now();
+
+	printf("%-8s %5.0f ms, %5.0f ms of processor", what, moment.wall - since.wall,
+	       moment.processor - since.processor);
 }
 
 static uint64_t mix(uint64_t value)
@@ -51,18 +69,21 @@ static struct frame frame_of(struct snapshot *snapshot, uint64_t call)
 }
 
 /* Each stack leaves the one before at a depth that is more often far from the root. */
-static void add_stack(struct snapshot *snapshot, struct frame *frames, uint64_t number)
+static void add_stack(struct snapshot *snapshot, const struct frame **frames, uint64_t number)
 {
 	uint32_t fresh = 1 + (uint32_t)(mix(number) % 5);
 	struct stack stack = { .frames = frames, .depth = DEPTH, .id = number + 1 };
+	struct frame frame;
 
 	if (number % 500 == 0)
 		fresh = DEPTH;
 	else if (number % 20 == 0)
 		fresh = DEPTH / 2;
-	for (uint32_t i = 0; i < fresh; i++)
-		frames[i] = frame_of(snapshot, number / 3 * DEPTH + i);
-	frames[0].offset = number;
+	for (uint32_t i = 0; i < fresh; i++) {
+		frame = frame_of(snapshot, number / 3 * DEPTH + i);
+		frame.offset = i ? frame.offset : number;
+		frames[i] = snapshot__intern_frame(snapshot, &frame);
+	}
 	snapshot__add_stack(snapshot, &stack);
 }
 
@@ -71,7 +92,7 @@ static struct snapshot *make(uint64_t seed)
 	const struct snapshot_header header = { .interval_s = 2, .elapsed_s = 60, .mode = "exact" };
 	const struct process process = { .pid = 1, .comm = "server" };
 	struct snapshot *snapshot = snapshot__new();
-	struct frame frames[DEPTH];
+	const struct frame *frames[DEPTH];
 
 	snapshot__set_header(snapshot, &header);
 	snapshot__add_process(snapshot, &process);
@@ -97,12 +118,13 @@ static struct file written(uint64_t seed, const char *path)
 {
 	struct snapshot *snapshot = make(seed);
 	struct file file = { NULL, 0 };
-	double begin = now_ms();
+	const struct moment begin = now();
 	FILE *out;
 
 	if (pprof__write(snapshot, NULL, 0, &file.data, &file.size))
 		exit(1);
-	printf("write %.0f ms, %.2f MB\n", now_ms() - begin, (double)file.size / 1e6);
+	show("write", begin);
+	printf(", %.2f MB\n", (double)file.size / 1e6);
 	snapshot__free(snapshot);
 	out = path ? fopen(path, "w") : NULL;
 	if (out) {
@@ -116,13 +138,14 @@ static struct profile read_back(struct file file)
 {
 	struct profile profile;
 	char why[PPROF_WHY] = "";
-	double begin = now_ms();
+	const struct moment begin = now();
 
 	if (pprof__read(file.data, file.size, &profile, why)) {
 		fprintf(stderr, "%s\n", why);
 		exit(1);
 	}
-	printf("read %.0f ms\n", now_ms() - begin);
+	show("read", begin);
+	puts("");
 	return profile;
 }
 
@@ -130,18 +153,19 @@ int main(int argc, char **argv)
 {
 	const struct query query = { .heap = true, .mmap = true, .top = 10 };
 	struct file old = written(1, argc > 1 ? argv[1] : NULL);
-	struct file now = written(2, argc > 2 ? argv[2] : NULL);
-	struct profile before = read_back(old), after = read_back(now);
+	struct file new = written(2, argc > 2 ? argv[2] : NULL);
+	struct profile before = read_back(old), after = read_back(new);
 	struct difference difference;
-	double begin = now_ms();
+	const struct moment begin = now();
 
 	if (difference__make(&difference, before.snapshot, after.snapshot, &query, 0))
 		return 1;
-	printf("compare %.0f ms, %zu changes\n", now_ms() - begin, difference.all);
+	show("compare", begin);
+	printf(", %zu changes\n", difference.all);
 	difference__free(&difference);
 	profile__free(&before);
 	profile__free(&after);
 	free(old.data);
-	free(now.data);
+	free(new.data);
 	return 0;
 }

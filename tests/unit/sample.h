@@ -67,10 +67,17 @@ static const struct frame nameless_frames[] = {
 	{ .kind = FRAME_JIT },
 };
 
-static inline struct stack sample_stack(const struct frame *frames, uint32_t depth,
-					enum stack_end end, uint64_t id)
+/* Its index. */
+static inline int sample_stack(struct snapshot *snapshot, const struct frame *frames,
+			       uint32_t depth, enum stack_end end, uint64_t id)
 {
-	return (struct stack){ .frames = frames, .depth = depth, .end = end, .id = id };
+	const struct frame *pointers[32];
+	const struct stack stack = { .frames = pointers, .depth = depth, .end = end, .id = id };
+
+	assert_true(depth <= 32);
+	for (uint32_t i = 0; i < depth; i++)
+		pointers[i] = &frames[i];
+	return snapshot__add_stack(snapshot, &stack);
 }
 
 static inline void sample_site(struct snapshot *snapshot, uint32_t process, uint32_t stack,
@@ -110,15 +117,10 @@ static inline void sample_processes(struct snapshot *snapshot)
 
 static inline void sample_stacks(struct snapshot *snapshot)
 {
-	const struct stack stacks[] = {
-		sample_stack(perl_frames, 3, STACK_COMPLETE, 100),
-		sample_stack(python_frames, 5, STACK_TRUNCATED, 101),
-		sample_stack(nameless_frames, 3, STACK_BROKEN, 102),
-		sample_stack(NULL, 0, STACK_COMPLETE, 103),
-	};
-
-	for (int i = 0; i < 4; i++)
-		assert_int_equal(snapshot__add_stack(snapshot, &stacks[i]), i);
+	sample_stack(snapshot, perl_frames, 3, STACK_COMPLETE, 100);
+	sample_stack(snapshot, python_frames, 5, STACK_TRUNCATED, 101);
+	sample_stack(snapshot, nameless_frames, 3, STACK_BROKEN, 102);
+	assert_int_equal(sample_stack(snapshot, NULL, 0, STACK_COMPLETE, 103), EMPTY_STACK);
 }
 
 /* The sites of each process add up to the process. */
@@ -155,11 +157,10 @@ static inline struct snapshot *sample_of(const struct frame *frames, uint32_t de
 {
 	struct snapshot *snapshot = snapshot__new();
 	const struct process process = { .pid = 1, .comm = comm, .counters = { 32, 1, 0, 0, 32 } };
-	const struct stack stack = { .frames = frames, .depth = depth };
 
 	assert_non_null(snapshot);
 	assert_int_equal(snapshot__add_process(snapshot, &process), 0);
-	assert_int_equal(snapshot__add_stack(snapshot, &stack), 0);
+	assert_int_equal(sample_stack(snapshot, frames, depth, STACK_COMPLETE, 0), 0);
 	sample_site(snapshot, 0, 0, FAMILY_HEAP, (struct counters){ 32, 1, 0, 0, 32 });
 	return snapshot;
 }

@@ -25,9 +25,8 @@ static struct snapshot *make(const struct entry *entries, size_t count, pid_t pi
 	}
 	assert_int_equal(snapshot__add_process(snapshot, &process), 0);
 	for (size_t i = 0; i < count; i++) {
-		const struct stack stack = { .frames = &entries[i].frame, .depth = 1 };
-
-		assert_int_equal(snapshot__add_stack(snapshot, &stack), i);
+		assert_int_equal(sample_stack(snapshot, &entries[i].frame, 1, STACK_COMPLETE, 0),
+				 i);
 		sample_site(snapshot, 0, (uint32_t)i, FAMILY_HEAP,
 			    (struct counters){ entries[i].bytes, entries[i].blocks, 0, 0,
 					       entries[i].bytes });
@@ -86,7 +85,7 @@ static void changes_are_ranked_by_their_size(void **state)
 	for (int i = 0; i < 4; i++) {
 		const struct change *change = &pair.difference.items[i];
 
-		assert_string_equal(change->stack.frames[0].function, names[i]);
+		assert_string_equal(change->row->stack.frames[0]->function, names[i]);
 		assert_int_equal(change->kind, kinds[i]);
 	}
 	assert_int_equal(pair.difference.items[0].old.live_bytes, 5000);
@@ -116,7 +115,7 @@ static void grew_keeps_what_grew_by_so_much(void **state)
 
 	(void)state;
 	assert_int_equal(pair.difference.count, 1);
-	assert_string_equal(pair.difference.items[0].stack.frames[0].function, "grows");
+	assert_string_equal(pair.difference.items[0].row->stack.frames[0]->function, "grows");
 	pair__free(&pair);
 }
 
@@ -207,7 +206,7 @@ static void families_are_told_apart(void **state)
 	sample_site(now, 0, 0, FAMILY_MMAP, (struct counters){ 4096, 1, 0, 0, 4096 });
 	assert_int_equal(difference__make(&difference, old, now, &query, 0), 0);
 	assert_int_equal(difference.count, 1);
-	assert_int_equal(difference.items[0].family, FAMILY_MMAP);
+	assert_int_equal(difference.items[0].row->family, FAMILY_MMAP);
 	assert_int_equal(difference.items[0].kind, CHANGE_NEW);
 	difference__free(&difference);
 	snapshot__free(old);

@@ -75,7 +75,7 @@ static void same_site(const struct snapshot *a, const struct snapshot *b, size_t
 	assert_int_equal(stack->end, other->end);
 	assert_int_equal(stack->depth, other->depth);
 	for (uint32_t i = 0; i < stack->depth; i++)
-		same_frame(&stack->frames[i], &other->frames[i]);
+		same_frame(stack->frames[i], other->frames[i]);
 }
 
 static void same_process(const struct process *a, const struct process *b)

@@ -13,7 +13,7 @@ static void describe(char *text, size_t size, const struct rows *rows)
 	assert_non_null(out);
 	for (size_t i = 0; i < rows->count; i++) {
 		const struct row *row = &rows->items[i];
-		const struct frame *frame = row->stack.depth ? row->stack.frames : &row->frame;
+		const struct frame *frame = row->stack.depth ? row->stack.frames[0] : row->frame;
 
 		fprintf(out, "%s", i ? "; " : "");
 		if (frame->function)
@@ -52,7 +52,6 @@ static void building_copies_and_interns(void **state)
 	struct snapshot *snapshot = snapshot__new();
 	char name[] = "first";
 	struct frame frame = { .kind = FRAME_NATIVE, .function = name, .module = name };
-	struct stack stack = { .frames = &frame, .depth = 1 };
 	const char *interned;
 
 	(void)state;
@@ -61,13 +60,20 @@ static void building_copies_and_interns(void **state)
 	assert_ptr_equal(snapshot__intern(snapshot, "first"), interned);
 	assert_ptr_equal(snapshot__intern(snapshot, interned), interned);
 	assert_null(snapshot__intern(snapshot, NULL));
-	assert_int_equal(snapshot__add_stack(snapshot, &stack), 0);
+	assert_int_equal(sample_stack(snapshot, &frame, 1, STACK_COMPLETE, 0), 0);
+	assert_int_equal(sample_stack(snapshot, &frame, 1, STACK_BROKEN, 0), 1);
 	/* The same pointer with other bytes behind it is another string. */
 	memcpy(name, "other", 5);
-	assert_int_equal(snapshot__add_stack(snapshot, &stack), 1);
-	assert_string_equal(snapshot__stack(snapshot, 0)->frames[0].function, "first");
-	assert_ptr_equal(snapshot__stack(snapshot, 0)->frames[0].module, interned);
-	assert_string_equal(snapshot__stack(snapshot, 1)->frames[0].function, "other");
+	assert_int_equal(sample_stack(snapshot, &frame, 1, STACK_COMPLETE, 0), 2);
+	assert_string_equal(snapshot__stack(snapshot, 0)->frames[0]->function, "first");
+	assert_ptr_equal(snapshot__stack(snapshot, 0)->frames[0]->module, interned);
+	assert_string_equal(snapshot__stack(snapshot, 2)->frames[0]->function, "other");
+	/* Equal frames are one. */
+	assert_ptr_equal(snapshot__stack(snapshot, 0)->frames[0],
+			 snapshot__stack(snapshot, 1)->frames[0]);
+	assert_int_equal(snapshot__frame_count(snapshot), 2);
+	assert_ptr_equal(snapshot__frame(snapshot, 1), snapshot__stack(snapshot, 2)->frames[0]);
+	assert_int_equal(snapshot__frame_id(snapshot__frame(snapshot, 1)), 1);
 	assert_int_equal(snapshot__string_count(snapshot), 2);
 	assert_int_equal(snapshot__string_id(interned), 0);
 	snapshot__free(snapshot);
@@ -211,9 +217,9 @@ static void a_row_says_what_was_merged(void **state)
 	assert_int_equal(rows.items[1].counters.peak_bytes, 9800);
 	assert_int_equal(counters__alloc_bytes(&rows.items[1].counters), 9900);
 	assert_int_equal(rows.items[1].stack.depth, 1);
-	assert_ptr_equal(rows.items[1].stack.frames, &rows.items[1].frame);
-	assert_int_equal(rows.items[1].frame.kind, FRAME_PYTHON);
-	assert_null(rows.items[1].frame.function);
+	assert_ptr_equal(rows.items[1].stack.frames[0], rows.items[1].frame);
+	assert_int_equal(rows.items[1].frame->kind, FRAME_PYTHON);
+	assert_null(rows.items[1].frame->function);
 	rows__free(&rows);
 	snapshot__free(snapshot);
 }
@@ -280,9 +286,7 @@ static void ties_have_an_order(void **state)
 	(void)state;
 	sample_processes(snapshot);
 	for (uint32_t i = 0; i < 3; i++) {
-		const struct stack stack = sample_stack(&frames[i], 1, STACK_COMPLETE, i);
-
-		assert_int_equal(snapshot__add_stack(snapshot, &stack), i);
+		assert_int_equal(sample_stack(snapshot, &frames[i], 1, STACK_COMPLETE, i), i);
 		sample_site(snapshot, PERL, i, FAMILY_HEAP, (struct counters){ 8, 1, 0, 0, 8 });
 	}
 	assert_int_equal(snapshot__rows(snapshot, &query, &rows), 0);

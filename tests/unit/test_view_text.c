@@ -188,11 +188,10 @@ static void an_empty_row_has_no_average(void **state)
 	const struct frame frame = { .kind = FRAME_PYTHON, .file = "a.py", .line = 1 };
 	struct snapshot *snapshot = snapshot__new();
 	const struct process process = { .pid = 9, .comm = "p", .exited = true };
-	const struct stack stack = { .frames = &frame, .depth = 1 };
 
 	(void)state;
 	snapshot__add_process(snapshot, &process);
-	snapshot__add_stack(snapshot, &stack);
+	sample_stack(snapshot, &frame, 1, STACK_COMPLETE, 0);
 	sample_site(snapshot, 0, 0, FAMILY_HEAP, (struct counters){ 0, 0, 8, 1, 8 });
 	check_snapshot(snapshot, (struct view){ .query = { ALL, .by = BY_LINE } },
 		       "00:00:00  p[9]  exited  live 0 B in 0 blocks  peak 0 B\n"
