@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 /*
@@ -35,17 +36,34 @@ struct arena *arena__new(size_t limit)
 	return arena;
 }
 
-void arena__free(struct arena *arena)
+static void free_chunks(struct arena *arena, struct chunk *chunk)
 {
-	struct chunk *chunk, *next;
+	struct chunk *next;
 
-	if (!arena)
-		return;
-	for (chunk = arena->chunks; chunk; chunk = next) {
+	for (; chunk; chunk = next) {
 		next = chunk->next;
+		arena->left += chunk->size;
 		munmap(chunk, sizeof(*chunk) + chunk->size);
 	}
+}
+
+void arena__free(struct arena *arena)
+{
+	if (arena)
+		free_chunks(arena, arena->chunks);
 	free(arena);
+}
+
+void arena__clear(struct arena *arena)
+{
+	struct chunk *kept = arena->chunks;
+
+	if (!kept)
+		return;
+	free_chunks(arena, kept->next);
+	kept->next = NULL;
+	memset(kept->bytes, 0, kept->used);
+	kept->used = 0;
 }
 
 static struct chunk *map_chunk(size_t size)

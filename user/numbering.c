@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena.h"
+
 enum { FIRST_SLOTS = 1024 }; /* a power of two */
 enum { CHUNK = 256 }; /* keys that are allocated together */
 
@@ -13,15 +15,21 @@ struct item {
 	uint64_t key[];
 };
 
-/* Open addressing; a slot is free or holds a number + 1. At most half of the slots are taken. */
+struct slot {
+	uint32_t taken; /* number + 1; 0: free */
+	uint32_t hash; /* of the key: others are hardly ever looked at */
+};
+
+/* Open addressing. At most half of the slots are taken. */
 struct numbering {
 	size_t words; /* of a key */
 	size_t count, slots;
 	uint64_t **chunks; /* of items; there is room for as many as half of the slots need */
-	uint32_t *table;
+	struct arena *arena; /* of the chunks */
+	struct slot *table;
 };
 
-static uint64_t hash_key(const struct numbering *numbering, const uint64_t *key)
+static uint32_t hash_key(const struct numbering *numbering, const uint64_t *key)
 {
 	uint64_t hash = 0;
 
@@ -29,7 +37,7 @@ static uint64_t hash_key(const struct numbering *numbering, const uint64_t *key)
 		hash = (hash ^ key[i]) * 0x9e3779b97f4a7c15ULL;
 		hash ^= hash >> 32;
 	}
-	return hash;
+	return (uint32_t)hash;
 }
 
 struct numbering *numbering__new(size_t key_size)
@@ -42,7 +50,8 @@ struct numbering *numbering__new(size_t key_size)
 	numbering->slots = FIRST_SLOTS;
 	numbering->chunks = calloc(FIRST_SLOTS / 2 / CHUNK, sizeof(*numbering->chunks));
 	numbering->table = calloc(FIRST_SLOTS, sizeof(*numbering->table));
-	if (numbering->chunks && numbering->table)
+	numbering->arena = arena__new(SIZE_MAX);
+	if (numbering->chunks && numbering->table && numbering->arena)
 		return numbering;
 	numbering__free(numbering);
 	return NULL;
@@ -52,8 +61,7 @@ void numbering__free(struct numbering *numbering)
 {
 	if (!numbering)
 		return;
-	for (size_t i = 0; i * CHUNK < numbering->count; i++)
-		free(numbering->chunks[i]);
+	arena__free(numbering->arena);
 	free(numbering->chunks);
 	free(numbering->table);
 	free(numbering);
@@ -67,21 +75,36 @@ static struct item *item_at(const struct numbering *numbering, size_t number)
 }
 
 /* The slot that holds the key, or the free one where it would be. */
-static size_t slot_of(const struct numbering *numbering, const uint64_t *key)
+static struct slot *slot_of(const struct numbering *numbering, const uint64_t *key, uint32_t hash)
 {
-	size_t mask = numbering->slots - 1, slot = hash_key(numbering, key) & mask;
-	size_t size = numbering->words * sizeof(*key);
+	size_t mask = numbering->slots - 1, size = numbering->words * sizeof(*key);
 
-	for (; numbering->table[slot]; slot = (slot + 1) & mask)
-		if (!memcmp(item_at(numbering, numbering->table[slot] - 1)->key, key, size))
-			break;
-	return slot;
+	for (size_t i = hash & mask;; i = (i + 1) & mask) {
+		struct slot *slot = &numbering->table[i];
+
+		if (!slot->taken || (slot->hash == hash &&
+				     !memcmp(item_at(numbering, slot->taken - 1)->key, key, size)))
+			return slot;
+	}
+}
+
+static void fill_slots(struct slot *to, size_t slots, const struct slot *from, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t at = from[i].hash & (slots - 1);
+
+		if (!from[i].taken)
+			continue;
+		while (to[at].taken)
+			at = (at + 1) & (slots - 1);
+		to[at] = from[i];
+	}
 }
 
 static int grow(struct numbering *numbering)
 {
 	size_t slots = numbering->slots * 2;
-	uint32_t *table;
+	struct slot *table;
 	uint64_t **chunks;
 
 	if (slots / 2 > UINT32_MAX)
@@ -93,11 +116,10 @@ static int grow(struct numbering *numbering)
 	table = calloc(slots, sizeof(*table));
 	if (!table)
 		return -ENOMEM;
+	fill_slots(table, slots, numbering->table, numbering->slots);
 	free(numbering->table);
 	numbering->table = table;
 	numbering->slots = slots;
-	for (size_t i = 0; i < numbering->count; i++)
-		table[slot_of(numbering, item_at(numbering, i)->key)] = (uint32_t)i + 1;
 	return 0;
 }
 
@@ -107,7 +129,8 @@ static int append(struct numbering *numbering, const uint64_t *key)
 	struct item *item;
 
 	if (number % CHUNK == 0) {
-		numbering->chunks[number / CHUNK] = calloc(CHUNK, sizeof(*item) + size);
+		numbering->chunks[number / CHUNK] =
+			arena__alloc(numbering->arena, CHUNK * (sizeof(*item) + size));
 		if (!numbering->chunks[number / CHUNK])
 			return -ENOMEM;
 	}
@@ -120,25 +143,26 @@ static int append(struct numbering *numbering, const uint64_t *key)
 
 int64_t numbering__find(const struct numbering *numbering, const void *key)
 {
-	uint32_t taken = numbering->table[slot_of(numbering, key)];
+	uint32_t taken = slot_of(numbering, key, hash_key(numbering, key))->taken;
 
 	return taken ? (int64_t)taken - 1 : -ENOENT;
 }
 
 int64_t numbering__add(struct numbering *numbering, const void *key)
 {
-	size_t slot = slot_of(numbering, key);
+	uint32_t hash = hash_key(numbering, key);
+	struct slot *slot = slot_of(numbering, key, hash);
 
-	if (numbering->table[slot])
-		return (int64_t)numbering->table[slot] - 1;
+	if (slot->taken)
+		return (int64_t)slot->taken - 1;
 	if (numbering->count == numbering->slots / 2) {
 		if (grow(numbering))
 			return -ENOMEM;
-		slot = slot_of(numbering, key);
+		slot = slot_of(numbering, key, hash);
 	}
 	if (append(numbering, key))
 		return -ENOMEM;
-	numbering->table[slot] = (uint32_t)numbering->count;
+	*slot = (struct slot){ (uint32_t)numbering->count, hash };
 	return (int64_t)numbering->count - 1;
 }
 

@@ -13,13 +13,18 @@
 #include "pprof_comments.h"
 #include "pprof_frames.h"
 #include "pprof_words.h"
+#include "wire.h"
 
 /*
  * What a file may cost, however small it is packed: a snapshot of 100 000 sites with 30 frames has
- * 20 MB of messages, which take some 100 MB once they are taken apart.
+ * 20 MB of messages. Samples, which are most of it, are taken apart one by one; the others take
+ * some 50 MB then.
  */
 static const size_t MAX_UNPACKED = 512 * 1024 * 1024;
 static const size_t MAX_MESSAGES = 1024UL * 1024 * 1024;
+static const size_t MAX_SAMPLE = 64UL * 1024 * 1024;
+enum { SAMPLE_FIELD = 2 }; /* of the profile, as in pprof.proto */
+enum { MAX_SAMPLES = 8 * 1024 * 1024 };
 
 /* A process of a file: memwatch's are listed in comments, those of others are in labels. */
 struct process_key {
@@ -34,8 +39,11 @@ struct site_key { /* others have several samples for a site, one for each size o
 struct reading {
 	struct profile *out;
 	char *why;
-	struct arena *arena;
-	Pprof__Profile *profile;
+	void *unpacked; /* what was packed */
+	struct wire messages;
+	size_t sample_count;
+	struct arena *arena, *sample_arena;
+	Pprof__Profile *profile; /* without its samples */
 	struct pprof_comments comments;
 	struct pprof_frames *frames;
 	int column[VALUES]; /* of each value in a sample; -1: the file has none */
@@ -75,8 +83,6 @@ static int parse(struct reading *reading, const void *data, size_t size)
 {
 	ProtobufCAllocator allocator = { allocate, ignore, reading->arena };
 
-	if (size == 0)
-		return refuse(reading, "is empty");
 	reading->profile = pprof__profile__unpack(&allocator, size, data);
 	if (!reading->profile)
 		return refuse(reading, "is no pprof profile, or damaged");
@@ -85,16 +91,45 @@ static int parse(struct reading *reading, const void *data, size_t size)
 	return 0;
 }
 
+/* Messages may stand in any order: all but the samples come first. */
+static int set_samples_aside(struct reading *reading)
+{
+	struct wire messages = reading->messages;
+	uint8_t *others = malloc((size_t)(messages.end - messages.at) + 1), *to = others;
+	struct field field;
+	int result;
+
+	if (!others)
+		return -ENOMEM;
+	while ((result = wire__next(&messages, &field)) > 0) {
+		if (field.number == SAMPLE_FIELD && field.data) {
+			reading->sample_count++;
+			continue;
+		}
+		memcpy(to, field.whole, field.whole_size);
+		to += field.whole_size;
+	}
+	if (result)
+		result = refuse(reading, "is no pprof profile, or damaged");
+	else if (reading->sample_count > MAX_SAMPLES)
+		result = refuse(reading, "has more than %d samples", MAX_SAMPLES);
+	else
+		result = parse(reading, others, (size_t)(to - others));
+	free(others);
+	return result;
+}
+
 static int unpack(struct reading *reading, const void *data, size_t size)
 {
-	void *bytes;
 	size_t length;
 	int error;
 
+	reading->messages = (struct wire){ data, (const uint8_t *)data + size };
+	if (size == 0)
+		return refuse(reading, "is empty");
 	if (!gzip__is(data, size))
-		return size > MAX_UNPACKED ? refuse(reading, "is too large")
-					   : parse(reading, data, size);
-	error = gzip__unpack(data, size, MAX_UNPACKED, &bytes, &length);
+		return size > MAX_UNPACKED ? refuse(reading, "is too large") : 0;
+	error = gzip__unpack(data, size, MAX_UNPACKED, &reading->unpacked, &length);
 	if (error == -EFBIG)
 		return refuse(reading, "is too large: it unpacks to more than %zu MiB",
 			      MAX_UNPACKED >> 20);
@@ -102,9 +137,9 @@ static int unpack(struct reading *reading, const void *data, size_t size)
 		return refuse(reading, "is cut off");
 	if (error)
 		return error == -ENOMEM ? error : refuse(reading, "is damaged: gzip finds errors");
-	error = parse(reading, bytes, length);
-	free(bytes);
-	return error;
+	reading->messages.at = reading->unpacked;
+	reading->messages.end = reading->messages.at + length;
+	return 0;
 }
 
 /* memwatch's own strings may hold escaped bytes. They only get shorter. */
@@ -350,23 +385,43 @@ static int number_processes(struct reading *reading)
 	return 0;
 }
 
+static int unpack_sample(struct reading *reading, const struct field *field)
+{
+	ProtobufCAllocator allocator = { allocate, ignore, reading->sample_arena };
+	Pprof__Sample *sample = pprof__sample__unpack(&allocator, field->size, field->data);
+	int error = sample ? read_sample(reading, sample)
+			   : refuse(reading, "is no pprof profile, or damaged");
+
+	arena__clear(reading->sample_arena);
+	return error;
+}
+
+static int unpack_samples(struct reading *reading)
+{
+	struct wire messages = reading->messages;
+	struct field field;
+	int error = 0;
+
+	while (!error && wire__next(&messages, &field) > 0)
+		if (field.number == SAMPLE_FIELD && field.data)
+			error = unpack_sample(reading, &field);
+	return error;
+}
+
 static int read_samples(struct reading *reading)
 {
-	const Pprof__Profile *profile = reading->profile;
 	int error;
 
 	reading->process_keys = numbering__new(sizeof(struct process_key));
 	reading->site_keys = numbering__new(sizeof(struct site_key));
-	reading->sites = calloc(profile->n_sample + 1, sizeof(*reading->sites));
+	reading->sites = calloc(reading->sample_count + 1, sizeof(*reading->sites));
 	if (!reading->process_keys || !reading->site_keys || !reading->sites)
 		return -ENOMEM;
 	error = number_processes(reading);
 	error = error ? error
-		      : pprof_frames__new(&reading->frames, profile, &reading->comments,
+		      : pprof_frames__new(&reading->frames, reading->profile, &reading->comments,
 					  reading->out->snapshot, reading->why);
-	for (size_t i = 0; i < profile->n_sample && !error; i++)
-		error = read_sample(reading, profile->sample[i]);
-	return error;
+	return error ? error : unpack_samples(reading);
 }
 
 /* The snapshot. */
@@ -408,6 +463,7 @@ static int read_profile(struct reading *reading, const void *data, size_t size)
 {
 	int error = unpack(reading, data, size);
 
+	error = error ? error : set_samples_aside(reading);
 	error = error ? error : check_strings(reading);
 	error = error ? error
 		      : pprof_comments__read(&reading->comments, reading->profile, reading->arena,
@@ -419,9 +475,10 @@ static int read_profile(struct reading *reading, const void *data, size_t size)
 		return error;
 	reading->out->own = reading->comments.own;
 	set_header(reading);
-	for (size_t i = 0; i < reading->site_count && !error; i++)
-		error = snapshot__add_site(reading->out->snapshot, &reading->sites[i]) < 0;
-	return error ? -ENOMEM : 0;
+	error = snapshot__adopt_sites(reading->out->snapshot, reading->sites, reading->site_count);
+	if (!error)
+		reading->sites = NULL;
+	return error;
 }
 
 int pprof__read(const void *data, size_t size, struct profile *profile, char why[PPROF_WHY])
@@ -431,13 +488,16 @@ int pprof__read(const void *data, size_t size, struct profile *profile, char why
 
 	*profile = (struct profile){ .snapshot = snapshot__new() };
 	reading.arena = arena__new(MAX_MESSAGES);
-	if (profile->snapshot && reading.arena)
+	reading.sample_arena = arena__new(MAX_SAMPLE);
+	if (profile->snapshot && reading.arena && reading.sample_arena)
 		error = read_profile(&reading, data, size);
 	pprof_frames__free(reading.frames);
 	numbering__free(reading.process_keys);
 	numbering__free(reading.site_keys);
 	free(reading.processes);
 	free(reading.sites);
+	free(reading.unpacked);
+	arena__free(reading.sample_arena);
 	arena__free(reading.arena);
 	return error;
 }

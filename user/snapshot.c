@@ -175,13 +175,18 @@ static int intern_field(struct snapshot *snapshot, const char **string)
 const struct frame *snapshot__intern_frame(struct snapshot *snapshot, const struct frame *frame)
 {
 	struct frame interned = *frame;
-	int64_t number;
 
 	if (intern_field(snapshot, &interned.function) || intern_field(snapshot, &interned.file) ||
 	    intern_field(snapshot, &interned.module) || intern_field(snapshot, &interned.path) ||
 	    intern_field(snapshot, &interned.build_id))
 		return NULL;
-	number = numbering__add(snapshot->frames, &interned);
+	return snapshot__adopt_frame(snapshot, &interned);
+}
+
+const struct frame *snapshot__adopt_frame(struct snapshot *snapshot, const struct frame *frame)
+{
+	int64_t number = numbering__add(snapshot->frames, frame);
+
 	return number < 0 ? NULL : numbering__key(snapshot->frames, (size_t)number);
 }
 
@@ -256,6 +261,18 @@ int snapshot__add_site(struct snapshot *snapshot, const struct site *site)
 		return -ENOMEM;
 	snapshot->sites[snapshot->site_count] = *site;
 	return (int)snapshot->site_count++;
+}
+
+int snapshot__adopt_sites(struct snapshot *snapshot, struct site *sites, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (sites[i].process >= snapshot->process_count ||
+		    sites[i].stack >= snapshot->stack_count)
+			return -EINVAL;
+	free(snapshot->sites);
+	snapshot->sites = sites;
+	snapshot->site_count = snapshot->site_size = count;
+	return 0;
 }
 
 void snapshot__set_header(struct snapshot *snapshot, const struct snapshot_header *header)

@@ -108,6 +108,8 @@ void snapshot__free(struct snapshot *snapshot);
  */
 const char *snapshot__intern(struct snapshot *snapshot, const char *string); /* NULL gives NULL */
 const struct frame *snapshot__intern_frame(struct snapshot *snapshot, const struct frame *frame);
+/* The same for a frame whose strings are interned. */
+const struct frame *snapshot__adopt_frame(struct snapshot *snapshot, const struct frame *frame);
 /* Each returns the index. Frames and comm are interned. */
 int snapshot__add_process(struct snapshot *snapshot, const struct process *process);
 int snapshot__add_stack(struct snapshot *snapshot, const struct stack *stack);
@@ -120,6 +122,8 @@ int snapshot__name_stack(struct snapshot *snapshot, size_t index, const struct s
 const struct frame **snapshot__frames(struct snapshot *snapshot, uint32_t depth);
 int snapshot__adopt_stack(struct snapshot *snapshot, const struct stack *stack);
 int snapshot__add_site(struct snapshot *snapshot, const struct site *site);
+/* The same for all of them at once: an array from malloc, which is the snapshot's from now on. */
+int snapshot__adopt_sites(struct snapshot *snapshot, struct site *sites, size_t count);
 
 /* What is not of one process. time_ns: CLOCK_REALTIME; elapsed_s: since the probes were live. */
 struct snapshot_header {
