@@ -12,6 +12,7 @@ enum {
 	LEVEL = 4, /* of a snapshot: as small as 6 within a few per cent, in half of the time */
 	MEMORY = 8,
 	FIRST_ROOM = 1 << 16,
+	MOST_RATIO = 1032, /* deflate packs no better */
 };
 
 bool gzip__is(const void *data, size_t size)
@@ -21,44 +22,103 @@ bool gzip__is(const void *data, size_t size)
 	return size >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b;
 }
 
-int gzip__pack(const void *data, size_t size, void **packed, size_t *packed_size)
-{
-	z_stream stream = { .next_in = (Bytef *)data, .avail_in = size };
-	uLong bound;
-	int result;
+struct gzip {
+	z_stream stream;
+	uint8_t *packed;
+	size_t room;
+};
 
-	if (size > UINT_MAX / 2)
-		return -EFBIG;
-	if (deflateInit2(&stream, LEVEL, Z_DEFLATED, GZIP_WINDOW, MEMORY, Z_DEFAULT_STRATEGY))
-		return -ENOMEM;
-	bound = deflateBound(&stream, size);
-	*packed = malloc(bound);
-	if (!*packed) {
-		deflateEnd(&stream);
-		return -ENOMEM;
+struct gzip *gzip__new(void)
+{
+	struct gzip *gzip = calloc(1, sizeof(*gzip));
+
+	if (gzip && !deflateInit2(&gzip->stream, LEVEL, Z_DEFLATED, GZIP_WINDOW, MEMORY,
+				  Z_DEFAULT_STRATEGY))
+		return gzip;
+	free(gzip);
+	return NULL;
+}
+
+void gzip__free(struct gzip *gzip)
+{
+	if (!gzip)
+		return;
+	deflateEnd(&gzip->stream);
+	free(gzip->packed);
+	free(gzip);
+}
+
+static int deflate_some(struct gzip *gzip, int flush)
+{
+	z_stream *stream = &gzip->stream;
+	size_t room = gzip->room ? gzip->room * 2 : FIRST_ROOM;
+	uint8_t *packed;
+
+	if (stream->total_out == gzip->room) {
+		packed = realloc(gzip->packed, room);
+		if (!packed)
+			return -ENOMEM;
+		gzip->packed = packed;
+		gzip->room = room;
 	}
-	stream.next_out = *packed;
-	stream.avail_out = bound;
-	result = deflate(&stream, Z_FINISH);
-	*packed_size = stream.total_out;
-	deflateEnd(&stream);
-	if (result == Z_STREAM_END)
-		return 0;
-	free(*packed);
-	return -EIO;
+	room = gzip->room - stream->total_out;
+	stream->next_out = gzip->packed + stream->total_out;
+	stream->avail_out = room > UINT_MAX ? UINT_MAX : (uInt)room;
+	return deflate(stream, flush) == Z_STREAM_ERROR ? -EIO : 0;
+}
+
+int gzip__add(struct gzip *gzip, const void *data, size_t size)
+{
+	int error = 0;
+
+	if (size > UINT_MAX)
+		return -EFBIG;
+	gzip->stream.next_in = (Bytef *)data;
+	gzip->stream.avail_in = (uInt)size;
+	while (gzip->stream.avail_in && !error)
+		error = deflate_some(gzip, Z_NO_FLUSH);
+	return error;
+}
+
+int gzip__end(struct gzip *gzip, void **packed, size_t *packed_size)
+{
+	int error = 0;
+
+	do
+		error = deflate_some(gzip, Z_FINISH);
+	while (!error && !gzip->stream.avail_out);
+	if (error)
+		return error;
+	*packed = gzip->packed;
+	*packed_size = gzip->stream.total_out;
+	gzip->packed = NULL;
+	return 0;
+}
+
+/* The trailer says how much it was, modulo 2^32; of one member, and if it is true. */
+static size_t first_room(const uint8_t *data, size_t size, size_t limit)
+{
+	size_t said = size < 4 ? 0
+			       : data[size - 4] | data[size - 3] << 8 | data[size - 2] << 16 |
+					 (size_t)data[size - 1] << 24;
+
+	said = said > size * MOST_RATIO ? size * MOST_RATIO : said;
+	said = said > limit ? limit : said;
+	return said > FIRST_ROOM ? said + 1 : FIRST_ROOM;
 }
 
 struct unpacking {
 	z_stream stream;
 	uint8_t *buffer;
 	size_t room, limit;
+	size_t first;
 	size_t used;
 };
 
 /* Room for more, up to one byte above the limit: so it is known that there would be more. */
 static int make_room(struct unpacking *unpacking)
 {
-	size_t room = unpacking->room ? unpacking->room * 2 : FIRST_ROOM;
+	size_t room = unpacking->room ? unpacking->room * 2 : unpacking->first;
 	uint8_t *buffer;
 
 	if (unpacking->used < unpacking->room)
@@ -104,7 +164,7 @@ static int unpack_some(struct unpacking *unpacking)
 int gzip__unpack(const void *data, size_t size, size_t limit, void **unpacked,
 		 size_t *unpacked_size)
 {
-	struct unpacking unpacking = { .limit = limit };
+	struct unpacking unpacking = { .limit = limit, .first = first_room(data, size, limit) };
 	int result = 0;
 
 	if (size > UINT_MAX)

@@ -103,7 +103,7 @@ static void fill_slots(struct slot *to, size_t slots, const struct slot *from, s
 
 static int grow(struct numbering *numbering)
 {
-	size_t slots = numbering->slots * 2;
+	size_t slots = numbering->slots * 4;
 	struct slot *table;
 	uint64_t **chunks;
 

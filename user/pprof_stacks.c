@@ -37,6 +37,7 @@ struct pprof_stacks {
 	struct arena *arena;
 	struct pprof_texts *texts;
 	struct numbering *mappings, *functions, *chains, *locations;
+	uint32_t *alone; /* by frame id: its location, when nothing is inlined into it; 0: new */
 };
 
 struct pprof_stacks *pprof_stacks__new(const struct snapshot *snapshot, struct pprof_texts *texts,
@@ -53,7 +54,9 @@ struct pprof_stacks *pprof_stacks__new(const struct snapshot *snapshot, struct p
 	stacks->functions = numbering__new(sizeof(struct function_key));
 	stacks->chains = numbering__new(sizeof(struct location_key));
 	stacks->locations = numbering__new(sizeof(struct location_key));
-	if (stacks->mappings && stacks->functions && stacks->chains && stacks->locations)
+	stacks->alone = calloc(snapshot__frame_count(snapshot) + 1, sizeof(*stacks->alone));
+	if (stacks->mappings && stacks->functions && stacks->chains && stacks->locations &&
+	    stacks->alone)
 		return stacks;
 	pprof_stacks__free(stacks);
 	return NULL;
@@ -67,6 +70,7 @@ void pprof_stacks__free(struct pprof_stacks *stacks)
 	numbering__free(stacks->functions);
 	numbering__free(stacks->chains);
 	numbering__free(stacks->locations);
+	free(stacks->alone);
 	free(stacks);
 }
 
@@ -120,21 +124,32 @@ static int64_t location_of(struct pprof_stacks *stacks, const struct frame *cons
 	return number < 0 ? number : number + 1;
 }
 
-/* The first frames of a sample are the sample's last: mappings are numbered from the program on. */
-int pprof_stacks__add(struct pprof_stacks *stacks, const struct stack *stack, Pprof__Sample *sample)
+static int64_t location_alone(struct pprof_stacks *stacks, const struct frame *const *frame)
 {
-	uint32_t end = stack->depth;
-	uint64_t *ids = take(stacks, stack->depth + 1, sizeof(*ids)), *at = ids + stack->depth;
+	uint32_t *known = &stacks->alone[snapshot__frame_id(*frame)];
+	int64_t id = *known;
 
-	if (!ids)
-		return -ENOMEM;
+	if (!id && (id = location_of(stacks, frame, 1)) > 0)
+		*known = (uint32_t)id;
+	return id;
+}
+
+/* The first frames of a sample are the sample's last: mappings are numbered from the program on. */
+int pprof_stacks__add(struct pprof_stacks *stacks, const struct stack *stack, uint64_t *ids,
+		      Pprof__Sample *sample)
+{
+	uint64_t *at = ids + stack->depth;
+	uint32_t end = stack->depth;
+
 	while (end > 0) {
 		uint32_t begin = end - 1;
 		int64_t location;
 
 		while (begin > 0 && is_inlined_into(stack->frames[begin - 1], stack->frames[begin]))
 			begin--;
-		location = location_of(stacks, &stack->frames[begin], end - begin);
+		location = end - begin == 1
+				   ? location_alone(stacks, &stack->frames[begin])
+				   : location_of(stacks, &stack->frames[begin], end - begin);
 		if (location < 0)
 			return (int)location;
 		*--at = (uint64_t)location;

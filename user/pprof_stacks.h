@@ -13,8 +13,8 @@ struct pprof_stacks;
 struct pprof_stacks *pprof_stacks__new(const struct snapshot *snapshot, struct pprof_texts *texts,
 				       struct arena *arena);
 void pprof_stacks__free(struct pprof_stacks *stacks);
-/* Fills the sample's locations; 0 or -ENOMEM. */
-int pprof_stacks__add(struct pprof_stacks *stacks, const struct stack *stack,
+/* Fills the sample's locations, in an array with room for the stack's depth; 0 or -ENOMEM. */
+int pprof_stacks__add(struct pprof_stacks *stacks, const struct stack *stack, uint64_t *ids,
 		      Pprof__Sample *sample);
 /* Gives the profile the tables of all that was added; 0 or -ENOMEM. */
 int pprof_stacks__fill(struct pprof_stacks *stacks, Pprof__Profile *profile);

@@ -21,7 +21,10 @@ struct writer {
 	struct arena *arena;
 	struct pprof_texts *texts;
 	struct pprof_stacks *stacks;
-	Pprof__Profile profile;
+	Pprof__Profile profile; /* without its samples */
+	struct gzip *gzip;
+	struct arena *message; /* the bytes of one piece */
+	uint64_t *ids; /* of a sample's locations */
 	Pprof__Label ***labels; /* by process, family and end: NULL until it is needed */
 };
 
@@ -104,55 +107,68 @@ static int64_t change_of(const struct writer *writer, double rate)
 	return llrint(rate * snapshot__header(writer->snapshot)->interval_s);
 }
 
-static int64_t *values_of(struct writer *writer, const struct site *site)
+static void fill_values(const struct writer *writer, const struct site *site,
+			int64_t values[VALUES])
 {
 	const struct counters *counters = &site->counters;
-	int64_t *values = take(writer, VALUES, sizeof(*values));
 
-	if (!values)
-		return NULL;
 	values[INUSE_OBJECTS] = cut(counters->live_count);
 	values[INUSE_SPACE] = cut(counters->live_bytes);
 	values[ALLOC_OBJECTS] = cut(counters__alloc_count(counters));
 	values[ALLOC_SPACE] = cut(counters__alloc_bytes(counters));
 	values[PEAK_SPACE] = cut(counters->peak_bytes);
 	values[GROWTH_SPACE] = change_of(writer, site->growth);
-	return values;
 }
 
-static Pprof__Sample *make_sample(struct writer *writer, const struct site *site)
+/* A profile may come in pieces: each holds more of what is repeated. */
+static int put(struct writer *writer, const Pprof__Profile *piece)
+{
+	size_t size = pprof__profile__get_packed_size(piece);
+	uint8_t *bytes = arena__alloc(writer->message, size);
+	int error;
+
+	if (!bytes)
+		return -ENOMEM;
+	pprof__profile__pack(piece, bytes);
+	error = gzip__add(writer->gzip, bytes, size);
+	arena__clear(writer->message);
+	return error;
+}
+
+static int put_sample(struct writer *writer, const struct site *site)
 {
 	const struct stack *stack = snapshot__stack(writer->snapshot, site->stack);
-	Pprof__Sample *sample = take(writer, 1, sizeof(*sample));
+	Pprof__Profile piece = PPROF__PROFILE__INIT;
+	Pprof__Sample sample = PPROF__SAMPLE__INIT, *only = &sample;
+	int64_t values[VALUES];
 
-	if (!sample)
-		return NULL;
-	pprof__sample__init(sample);
-	sample->value = values_of(writer, site);
-	sample->n_value = writer->profile.n_sample_type;
-	sample->label = labels_of(writer, site, stack->end);
-	if (!sample->value || !sample->label || pprof_stacks__add(writer->stacks, stack, sample))
-		return NULL;
-	while (sample->label[sample->n_label])
-		sample->n_label++;
-	return sample;
+	fill_values(writer, site, values);
+	sample.value = values;
+	sample.n_value = writer->profile.n_sample_type;
+	sample.label = labels_of(writer, site, stack->end);
+	if (!sample.label || pprof_stacks__add(writer->stacks, stack, writer->ids, &sample))
+		return -ENOMEM;
+	while (sample.label[sample.n_label])
+		sample.n_label++;
+	piece.sample = &only;
+	piece.n_sample = 1;
+	return put(writer, &piece);
 }
 
-static int add_samples(struct writer *writer)
+static int put_samples(struct writer *writer)
 {
-	size_t count = snapshot__site_count(writer->snapshot);
-	Pprof__Sample **samples = take(writer, count + 1, sizeof(*samples));
+	uint32_t deepest = 0;
+	int error = 0;
 
-	if (!samples)
+	for (size_t i = 0; i < snapshot__stack_count(writer->snapshot); i++)
+		if (snapshot__stack(writer->snapshot, i)->depth > deepest)
+			deepest = snapshot__stack(writer->snapshot, i)->depth;
+	writer->ids = take(writer, deepest + 1, sizeof(*writer->ids));
+	if (!writer->ids)
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++) {
-		samples[i] = make_sample(writer, snapshot__site(writer->snapshot, i));
-		if (!samples[i])
-			return -ENOMEM;
-	}
-	writer->profile.sample = samples;
-	writer->profile.n_sample = count;
-	return 0;
+	for (size_t i = 0; i < snapshot__site_count(writer->snapshot) && !error; i++)
+		error = put_sample(writer, snapshot__site(writer->snapshot, i));
+	return error;
 }
 
 /* Header. */
@@ -253,7 +269,7 @@ static int add_comments(struct writer *writer, const struct pprof_note *notes, s
 	return error;
 }
 
-static int fill(struct writer *writer, const struct pprof_note *notes, size_t count)
+static int write_profile(struct writer *writer, const struct pprof_note *notes, size_t count)
 {
 	const struct snapshot_header *header = snapshot__header(writer->snapshot);
 	int error;
@@ -267,43 +283,37 @@ static int fill(struct writer *writer, const struct pprof_note *notes, size_t co
 	writer->profile.duration_nanos = nanoseconds(header->elapsed_s);
 	error = add_comments(writer, notes, count);
 	error = error ? error : add_types(writer);
-	error = error ? error : add_samples(writer);
+	error = error ? error : put_samples(writer);
 	error = error ? error : pprof_stacks__fill(writer->stacks, &writer->profile);
-	if (!error)
-		pprof_texts__fill(writer->texts, &writer->profile);
-	return error;
-}
-
-static int pack(const Pprof__Profile *profile, void **data, size_t *size)
-{
-	size_t length = pprof__profile__get_packed_size(profile);
-	uint8_t *bytes = malloc(length + 1);
-	int error;
-
-	if (!bytes)
-		return -ENOMEM;
-	pprof__profile__pack(profile, bytes);
-	error = gzip__pack(bytes, length, data, size);
-	free(bytes);
-	return error;
+	if (error)
+		return error;
+	pprof_texts__fill(writer->texts, &writer->profile);
+	return put(writer, &writer->profile);
 }
 
 int pprof__write(const struct snapshot *snapshot, const struct pprof_note *notes, size_t count,
 		 void **data, size_t *size)
 {
-	struct writer writer = { .snapshot = snapshot, .arena = arena__new(SIZE_MAX) };
+	struct writer writer = {
+		.snapshot = snapshot,
+		.profile = PPROF__PROFILE__INIT,
+		.arena = arena__new(SIZE_MAX),
+		.message = arena__new(SIZE_MAX),
+		.gzip = gzip__new(),
+	};
 	int error = -ENOMEM;
 
-	pprof__profile__init(&writer.profile);
-	if (writer.arena)
+	if (writer.arena && writer.message && writer.gzip)
 		writer.texts = pprof_texts__new(snapshot, writer.arena);
 	if (writer.texts)
 		writer.stacks = pprof_stacks__new(snapshot, writer.texts, writer.arena);
 	if (writer.stacks)
-		error = fill(&writer, notes, count);
-	error = error ? error : pack(&writer.profile, data, size);
+		error = write_profile(&writer, notes, count);
+	error = error ? error : gzip__end(writer.gzip, data, size);
 	pprof_stacks__free(writer.stacks);
 	pprof_texts__free(writer.texts);
+	gzip__free(writer.gzip);
+	arena__free(writer.message);
 	arena__free(writer.arena);
 	return error;
 }

@@ -60,13 +60,21 @@ static bool key__of_frame(struct key *key, const struct frame *frame, enum group
 	}
 }
 
+/* Stacks are rows by themselves. */
+static size_t first_room(const struct grouping *grouping)
+{
+	size_t sites = snapshot__site_count(grouping->snapshot);
+
+	return grouping->query->by == BY_STACK ? sites : 256;
+}
+
 static struct row *rows__add(struct grouping *grouping)
 {
 	static const struct frame none;
 	struct rows *rows = grouping->rows;
 
 	if (rows->count == grouping->room) {
-		size_t room = grouping->room ? grouping->room * 2 : 256;
+		size_t room = grouping->room ? grouping->room * 2 : first_room(grouping);
 		struct row *items = reallocarray(rows->items, room, sizeof(*items));
 
 		if (!items)
