@@ -13,6 +13,7 @@ void json__init(struct json *json, FILE *out)
 	json->length = 0;
 	json->error = 0;
 	json->comma = false;
+	json->in_page = false;
 }
 
 static void flush(struct json *json)
@@ -69,7 +70,9 @@ static int put_escaped(struct json *json, const char *text)
 		    snprintf(invalid, sizeof(invalid), "\\\\x%02x", (unsigned char)*text));
 		return 1;
 	}
-	if (code == '"' || code == '\\') {
+	if (code == '<') {
+		put_unit(json, code);
+	} else if (code == '"' || code == '\\') {
 		put_char(json, '\\');
 		put_char(json, (char)code);
 	} else if (!utf8__is_control(code)) {
@@ -89,7 +92,7 @@ static void put_string(struct json *json, const char *text)
 	while (*text) {
 		const char *end = text;
 
-		while (plain[(unsigned char)*end])
+		while (plain[(unsigned char)*end] && !(json->in_page && *end == '<'))
 			end++;
 		put(json, text, end - text);
 		text = end;

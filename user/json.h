@@ -5,7 +5,8 @@
  * A writer of JSON. Integers are exact up to 2^64 - 1, reals have three decimals in any locale.
  * What is written is valid UTF-8 and prints safely: in strings, control characters and those that
  * reorder text are JSON's \u escapes (they read back as they were), and a byte that is no UTF-8
- * becomes the four characters \xNN (which JSON writes "\\xNN").
+ * becomes the four characters \xNN (which JSON writes "\\xNN"). Inside a web page `<` is an escape,
+ * too: no string ends the element that it stands in.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +18,7 @@ struct json {
 	size_t length;
 	int error;    /* the first -errno; nothing is written after it */
 	bool comma;   /* before the next value */
+	bool in_page; /* set it after json__init */
 	char buffer[1 << 16];
 };
 
