@@ -87,6 +87,15 @@ $O/%.pb-c.c $O/%.pb-c.h: %.proto
 	$(call say,PROTO)
 	$Qprotoc-c --c_out=$O --proto_path=. $<
 
+# The page of a flame graph, if its parts are there (tools/install-deps fetches them); else nothing.
+WEB_PARTS := $(if $(shell command -v node),$(wildcard web/node_modules/.package-lock.json))
+$O/web/page.html: $(wildcard web/*.*) $(WEB_PARTS)
+	$(call say,WEB)
+	$Q$(if $(WEB_PARTS),node web/make-page.mjs,:) > $@
+
+$O/user/flamegraph_page.o: $O/web/page.html
+$O/user/flamegraph_page.o: ALL_CFLAGS += -DFLAMEGRAPH_PAGE='"$O/web/page.html"'
+
 $(patsubst %.c,$O/%.o,$(wildcard user/pprof*.c)): | $O/user/pprof.pb-c.h
 
 $O/%.o: $O/%.c

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* export: a snapshot in the format of another program. */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +28,49 @@ static int (*const formats[])(FILE *, const struct snapshot *, const struct quer
 	[EXPORT_CSV] = export__csv,
 };
 
-static int export_to_file(const struct options *options, const struct snapshot *snapshot)
+/* What was read; base: what it is compared with, if that is wanted. */
+struct exporting {
+	const struct options *options;
+	struct profile profile, base;
+};
+
+static const char *name_of(const char *path)
 {
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	return slash ? slash + 1 : path;
+}
+
+static int export_flamegraph(FILE *out, const struct exporting *exporting)
+{
+	const struct options *o = exporting->options;
+	const struct export_flamegraph of = {
+		.snapshot = exporting->profile.snapshot,
+		.base = exporting->base.snapshot,
+		.name = name_of(o->files[0]),
+		.base_name = name_of(o->base),
+		.holds = exporting->profile.holds & (o->base ? exporting->base.holds : UINT_MAX),
+	};
+
+	return export__flamegraph(out, &of, &o->query);
+}
+
+static int export_format(FILE *out, const struct exporting *exporting)
+{
+	const struct options *o = exporting->options;
+
+	if (o->format == EXPORT_FLAMEGRAPH)
+		return export_flamegraph(out, exporting);
+	return formats[o->format](out, exporting->profile.snapshot, &o->query);
+}
+
+static int export_to_file(const struct exporting *exporting)
+{
+	const struct options *options = exporting->options;
 	char *data = NULL;
 	size_t size;
 	FILE *out = open_memstream(&data, &size);
-	int error = out ? formats[options->format](out, snapshot, &options->query) : -ENOMEM;
+	int error = out ? export_format(out, exporting) : -ENOMEM;
 
 	if (out && fclose(out))
 		error = error ? error : -ENOMEM;
@@ -43,31 +81,59 @@ static int export_to_file(const struct options *options, const struct snapshot *
 	return error ? 1 : 0;
 }
 
-static int export(const struct options *options, const struct profile *profile)
+/* A format that shows one kind of value first needs a file that holds it. */
+static bool has_values(const struct exporting *exporting)
 {
-	const struct query *query = &options->query;
+	const struct options *o = exporting->options;
+	const struct profile *profiles[] = { &exporting->profile, &exporting->base };
+	const char *const paths[] = { o->files[0], o->base };
 
-	if (options->format == EXPORT_FOLDED &&
-	    (!(profile->holds & 1U << query->sort) || query->sort == SORT_GROWTH)) {
-		log__error("%s: holds no such values; see --sort", options->files[0]);
+	if (o->format != EXPORT_FOLDED && o->format != EXPORT_FLAMEGRAPH)
+		return true;
+	for (int i = 0; i < 2 && paths[i]; i++) {
+		if (profiles[i]->holds & 1U << o->query.sort && o->query.sort != SORT_GROWTH)
+			continue;
+		log__error("%s: holds no such values; see --sort", paths[i]);
+		return false;
+	}
+	return true;
+}
+
+static int export(const struct exporting *exporting)
+{
+	const struct options *o = exporting->options;
+
+	if (o->format == EXPORT_FLAMEGRAPH && !export__has_flamegraph()) {
+		log__error("%s", export__no_flamegraph);
 		return 1;
 	}
-	if (options->output)
-		return export_to_file(options, profile->snapshot);
-	return show__status(formats[options->format](stdout, profile->snapshot, query));
+	if (!has_values(exporting))
+		return 1;
+	if (o->output)
+		return export_to_file(exporting);
+	return show__status(export_format(stdout, exporting));
+}
+
+static int load(const char *path, struct profile *profile)
+{
+	char why[PPROF_WHY];
+	int error = load__profile(path, profile, why);
+
+	if (error)
+		log__error("%s: %s", path, why);
+	return error;
 }
 
 int command_export(const struct options *options)
 {
-	char why[PPROF_WHY];
-	struct profile profile;
+	struct exporting exporting = { .options = options };
 	int status = 1;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (load__profile(options->files[0], &profile, why))
-		log__error("%s: %s", options->files[0], why);
-	else
-		status = export(options, &profile);
-	profile__free(&profile);
+	if (!load(options->files[0], &exporting.profile) &&
+	    (!options->base || !load(options->base, &exporting.base)))
+		status = export(&exporting);
+	profile__free(&exporting.profile);
+	profile__free(&exporting.base);
 	return status;
 }

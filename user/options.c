@@ -51,6 +51,7 @@ static const struct choice verbs[] = {
 };
 static const struct choice formats[] = {
 	{ "folded", EXPORT_FOLDED },
+	{ "flamegraph", EXPORT_FLAMEGRAPH },
 	{ "speedscope", EXPORT_SPEEDSCOPE },
 	{ "json", EXPORT_JSON },
 	{ "csv", EXPORT_CSV },
@@ -82,6 +83,7 @@ enum option_id {
 	OPT_FOR,
 	OPT_EVERY,
 	OPT_FORMAT,
+	OPT_BASE,
 	OPT_GREW,
 	OPT_FAIL,
 	OPT_VERBOSE,
@@ -148,7 +150,10 @@ static const struct {
 			 RECORD | EXPORT },
 	[OPT_FOR] = { 0, "for", "D", "record: end after D", RECORD },
 	[OPT_EVERY] = { 0, "every", "D", "record: a numbered file every D", RECORD },
-	[OPT_FORMAT] = { 0, "format", "F", "export: folded, speedscope, json, csv", EXPORT },
+	[OPT_FORMAT] = { 0, "format", "F", "export: folded, flamegraph, speedscope, json, csv",
+			 EXPORT },
+	[OPT_BASE] = { 0, "base", "FILE", "export: a flame graph of what changed since this file",
+		       EXPORT },
 	[OPT_GREW] = { 0, "grew", "SIZE", "diff: only what grew by at least SIZE", DIFF },
 	[OPT_FAIL] = { 0, "fail-on-growth", "SIZE",
 		       "diff: exit with 3 if live bytes grew by more than SIZE", DIFF },
@@ -401,6 +406,9 @@ static int set(struct options *o, enum option_id id, const char *value, size_t *
 		error = choose(formats, what, value, &chosen);
 		o->format = chosen;
 		break;
+	case OPT_BASE:
+		o->base = value;
+		break;
 	default:
 		if (table[id].value)
 			return set_amount(o, id, what, value);
@@ -486,6 +494,8 @@ static int check(const struct options *o)
 		return refuse("record", "", "-o FILE is wanted");
 	if (o->verb == VERB_EXPORT && !o->format)
 		return refuse("export", "", "--format F is wanted");
+	if (o->base && o->format != EXPORT_FLAMEGRAPH)
+		return refuse("--base", "", "goes with --format flamegraph");
 	if (o->verb == VERB_DIFF && o->query.sort == SORT_GROWTH)
 		return refuse("--sort", "growth", "diff ranks by what changed between the files");
 	return 0;

@@ -12,7 +12,14 @@
 #include "snapshot.h"
 
 enum verb { VERB_TOP, VERB_RECORD, VERB_REPORT, VERB_DIFF, VERB_EXPORT, VERB_DOCTOR };
-enum export_format { EXPORT_NONE, EXPORT_FOLDED, EXPORT_SPEEDSCOPE, EXPORT_JSON, EXPORT_CSV };
+enum export_format {
+	EXPORT_NONE,
+	EXPORT_FOLDED,
+	EXPORT_FLAMEGRAPH,
+	EXPORT_SPEEDSCOPE,
+	EXPORT_JSON,
+	EXPORT_CSV,
+};
 
 struct options {
 	enum verb verb;
@@ -33,6 +40,7 @@ struct options {
 	uint64_t for_ns, every_ns; /* record; 0: no limit, no series */
 	const char *files[2];     /* to read; NULL: none */
 	enum export_format format;
+	const char *base;         /* export: the file to compare with; NULL: none */
 	uint64_t grew;            /* diff: rows that grew by at least that many bytes; 0: all */
 	uint64_t fail_on_growth;  /* diff: more bytes are a failure; UINT64_MAX: none are */
 	const char **globs;       /* owned: what query.include and query.exclude point into */

@@ -170,6 +170,8 @@ refused() { # STATUS TEXT COMMAND…: one line that has the text
 	refused 2 "-o FILE" record
 	refused 2 "OLD NEW" diff x
 	refused 2 "--format" export x
+	refused 2 "--base" export x --format csv --base y
+	refused 2 "--base" report x --base y
 	refused 2 "--sort" diff x y --sort growth
 	refused 1 "no regular file" record -o /dev/null
 }
