@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* top, on a terminal: keys, snapshots and names are served by turns, keys first. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "command.h"
+#include "export.h"
 #include "live.h"
 #include "loop.h"
 #include "own_cost.h"
+#include "save.h"
 #include "save_snapshot.h"
 #include "show.h"
 #include "source.h"
@@ -111,24 +115,61 @@ static void name_all(struct viewer *viewer, struct snapshot *snapshot)
 	live__named(viewer->live);
 }
 
-/* What is shown, in the working directory, under a name that tells when. */
-static void write_file(struct viewer *viewer)
+/* Writers of files give 0 or -errno. */
+static int write_snapshot(struct viewer *viewer, struct snapshot *snapshot, const char *path)
+{
+	size_t size;
+
+	name_all(viewer, snapshot);
+	return save_snapshot__write(viewer->options, snapshot, path, &size);
+}
+
+/* Where the view shows changes, of these. */
+static int write_flamegraph(struct viewer *viewer, struct snapshot *snapshot, const char *path)
+{
+	struct snapshot *baseline = live__baseline(viewer->live);
+	const struct export_flamegraph of = {
+		.snapshot = snapshot,
+		.base = baseline,
+		.name = path,
+		.base_name = "baseline",
+		.holds = UINT_MAX,
+	};
+	char *data = NULL;
+	size_t size;
+	FILE *out = open_memstream(&data, &size);
+	int error = -ENOMEM;
+
+	name_all(viewer, snapshot);
+	if (baseline)
+		name_all(viewer, baseline);
+	if (out) {
+		error = export__flamegraph(out, &of, live__query(viewer->live));
+		error = fclose(out) && !error ? -ENOMEM : error;
+	}
+	error = error ? error : save__write(path, data, size);
+	free(data);
+	return error;
+}
+
+/* Of what is shown, in the working directory, under a name that tells when. */
+static void write_file(struct viewer *viewer, const char *ending,
+		       int (*write)(struct viewer *, struct snapshot *, const char *))
 {
 	struct snapshot *snapshot = live__shown(viewer->live);
-	char path[64], message[128];
+	char date[32], path[64], message[128];
 	time_t now = time(NULL);
-	size_t size = 0;
 	struct tm tm;
 	int error;
 
 	if (!snapshot || !localtime_r(&now, &tm))
 		return;
-	strftime(path, sizeof(path), "memwatch-%Y%m%d-%H%M%S.pb.gz", &tm);
-	name_all(viewer, snapshot);
-	error = save_snapshot__write(viewer->options, snapshot, path, &size);
+	strftime(date, sizeof(date), "%Y%m%d-%H%M%S", &tm);
+	snprintf(path, sizeof(path), "memwatch-%s.%s", date, ending);
+	error = write(viewer, snapshot, path);
 	snprintf(message, sizeof(message), "%s %s%s%s", error ? "not written:" : "wrote", path,
 		 error ? ": " : "", error ? strerror(-error) : "");
-	live__say(viewer->live, message);
+	live__say(viewer->live, error == -ENOPKG ? export__no_flamegraph : message);
 }
 
 static void grant(struct viewer *viewer, enum live_wish wish)
@@ -146,10 +187,10 @@ static void grant(struct viewer *viewer, enum live_wish wish)
 		collector__set_older(loop__collector(viewer->loop), live__older(viewer->live));
 		break;
 	case LIVE_WISH_FILE:
-		write_file(viewer);
+		write_file(viewer, "pb.gz", write_snapshot);
 		break;
 	case LIVE_WISH_FLAME:
-		live__say(viewer->live, "this build cannot write flame graphs");
+		write_file(viewer, "html", write_flamegraph);
 		break;
 	}
 }

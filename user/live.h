@@ -36,7 +36,7 @@ enum live_wish {
 	LIVE_WISH_QUIT,
 	LIVE_WISH_INTERVAL, /* live__interval has changed */
 	LIVE_WISH_OLDER, /* live__older has */
-	LIVE_WISH_FILE, /* write live__newest to a file, */
+	LIVE_WISH_FILE, /* write live__shown to a file, */
 	LIVE_WISH_FLAME, /* as a flame graph; and say where with live__say */
 };
 
@@ -56,6 +56,7 @@ void live__draw(struct live *live, struct canvas *canvas);
 /* The snapshot that is shown; NULL: none yet. While the view is paused the newest is another. */
 struct snapshot *live__shown(const struct live *live);
 const struct snapshot *live__newest(const struct live *live);
+struct snapshot *live__baseline(const struct live *live); /* NULL: none was taken */
 /* The query that is shown: it ranks the last snapshot that is left on the terminal. */
 const struct query *live__query(const struct live *live);
 uint64_t live__interval(const struct live *live);

@@ -58,6 +58,11 @@ struct snapshot *live__shown(const struct live *live)
 	return live->shown;
 }
 
+struct snapshot *live__baseline(const struct live *live)
+{
+	return live->baseline;
+}
+
 const struct snapshot *live__newest(const struct live *live)
 {
 	return live->newest;

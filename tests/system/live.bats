@@ -222,6 +222,36 @@ click() { # COLUMN LINE
 	finish
 }
 
+@test "f writes a flame graph of what is shown, and of the change since a baseline" {
+	local page profile
+	shapes 120 30
+	if [[ ! -s $O/web/page.html ]]; then
+		keys f
+		shows 'this build has no flame graph'
+		close
+		skip "this build has no flame graph"
+	fi
+	keys /
+	keys -l large
+	keys Enter
+	shows '^ +391 KiB +2 '
+	keys f
+	shows '^wrote memwatch-[0-9-]+\.html'
+	page=$(echo "$T"/memwatch-*.html)
+	equal 600 "$(stat -c %a "$page")" mode
+	profile=$(sed '1,/id="profile">$/d; /^<\/script>/,$d' "$page")
+	equal '[400000,2]' "$(jq -c '[.calls.now[0][0], .calls.now[3][0]]' <<<"$profile")" "live"
+	jq -e 'any(.strings[]; . == "large") and all(.strings[]; . != "small")' <<<"$profile"
+	rm "$page"
+	keys b f
+	shows '^wrote memwatch-[0-9-]+\.html'
+	page=$(echo "$T"/memwatch-*.html)
+	profile=$(sed '1,/id="profile">$/d; /^<\/script>/,$d' "$page")
+	equal '[400000,400000,0]' "$(jq -c '.calls | [.now[0][0], .old[0][0], .grew[0][0]]' <<<"$profile")" "change"
+	close
+	finish
+}
+
 @test "w writes a snapshot file that can be read" {
 	shapes 120 30
 	keys w
