@@ -14,11 +14,11 @@ enum { KEEP_UP_NS = 20 * 1000 * 1000 };
 struct collector {
 	struct watch *watch;
 	struct namer *namer;
-	struct query query;       /* what will be shown; see collector__expect */
-	bool expecting;
+	bool later;               /* see collector__name_later */
 	bool keep;                /* see collector__keep */
 	uint64_t older_ns;
-	uint64_t started, before; /* CLOCK_MONOTONIC ns: probes live, last snapshot */
+	/* CLOCK_MONOTONIC ns: probes live, last snapshot, the last look at what else happens */
+	uint64_t started, before, kept_up;
 };
 
 struct seen_site { /* as read, before any name was looked up */
@@ -26,7 +26,6 @@ struct seen_site { /* as read, before any name was looked up */
 	enum family family;
 	uint64_t stack;
 	struct account account;
-	bool named;
 };
 
 struct stack_index { /* stack id -> its index in the snapshot being made */
@@ -58,7 +57,7 @@ struct making { /* a snapshot that is being made */
 	struct stack_index *stacks;
 	struct process_index *processes;
 	struct aged_site *aged;
-	uint64_t now, kept_up;
+	uint64_t now;
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -93,10 +92,9 @@ void collector__free(struct collector *collector)
 	free(collector);
 }
 
-void collector__expect(struct collector *collector, const struct query *query)
+void collector__name_later(struct collector *collector)
 {
-	collector->query = *query;
-	collector->expecting = true;
+	collector->later = true;
 }
 
 void collector__set_older(struct collector *collector, uint64_t older_ns)
@@ -203,17 +201,17 @@ static int see_process(struct making *making, struct watched *watched)
 }
 
 /* Naming can take long the first time; meanwhile processes start that want their tables. */
-static void keep_up(struct making *making)
+static void keep_up(struct collector *collector)
 {
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
-	if (now - making->kept_up < KEEP_UP_NS)
+	if (now - collector->kept_up < KEEP_UP_NS)
 		return;
-	watch__handle(making->collector->watch);
-	making->kept_up = now;
+	watch__handle(collector->watch);
+	collector->kept_up = now;
 }
 
-/* A stack without its frames' names, for rows that will not be shown. */
+/* A stack without its frames' names, until they are asked for. */
 static const struct stack *unnamed(uint64_t id, struct stack *stack)
 {
 	*stack = (struct stack){ .id = id, .end = STACK_BROKEN, .unnamed = true };
@@ -231,7 +229,8 @@ static const struct stack *name_stack(struct collector *collector, uint64_t id, 
 }
 
 /* Index of the stack in the snapshot; the id 0 stands for what was lost. */
-static int stack_index(struct making *making, const struct seen_site *site, pid_t pid)
+static int stack_index(struct making *making, const struct seen_site *site,
+		       const struct process_index *process)
 {
 	const struct stack *stack = NULL;
 	struct stack_index *entry;
@@ -240,9 +239,9 @@ static int stack_index(struct making *making, const struct seen_site *site, pid_
 	HASH_FIND(hh, making->stacks, &site->stack, sizeof(site->stack), entry);
 	if (entry)
 		return entry->index;
-	if (site->named) {
-		stack = name_stack(making->collector, site->stack, pid);
-		keep_up(making);
+	if (!making->collector->later || process->watched->python) {
+		stack = name_stack(making->collector, site->stack, process->pid);
+		keep_up(making->collector);
 	} else { /* what is known costs nothing */
 		stack = namer__known(making->collector->namer, site->stack);
 	}
@@ -255,21 +254,75 @@ static int stack_index(struct making *making, const struct seen_site *site, pid_
 	return entry->index;
 }
 
-int collector__name(struct collector *collector, struct snapshot *snapshot, size_t index)
+static int name(struct collector *collector, struct snapshot *snapshot, size_t index, pid_t pid)
 {
 	static const struct stack lost = { .end = STACK_BROKEN };
-	uint64_t id = snapshot__stack(snapshot, index)->id;
-	const struct stack *stack;
-	pid_t pid = 0;
+	const struct stack *stack = snapshot__stack(snapshot, index);
 
-	for (size_t i = 0; i < snapshot__site_count(snapshot) && !pid; i++) {
+	if (!stack->unnamed)
+		return 0;
+	stack = name_stack(collector, stack->id, pid);
+	keep_up(collector);
+	return snapshot__name_stack(snapshot, index, stack ?: &lost);
+}
+
+int collector__name(struct collector *collector, struct snapshot *snapshot, size_t index)
+{
+	for (size_t i = 0; i < snapshot__site_count(snapshot); i++) {
 		const struct site *site = snapshot__site(snapshot, i);
 
 		if (site->stack == index)
-			pid = snapshot__process(snapshot, site->process)->pid;
+			return name(collector, snapshot, index,
+				    snapshot__process(snapshot, site->process)->pid);
 	}
-	stack = name_stack(collector, id, pid);
-	return snapshot__name_stack(snapshot, index, stack ?: &lost);
+	return name(collector, snapshot, index, 0);
+}
+
+static int name_all(struct collector *collector, struct snapshot *snapshot)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < snapshot__site_count(snapshot) && !error; i++) {
+		const struct site *site = snapshot__site(snapshot, i);
+
+		error = name(collector, snapshot, site->stack,
+			     snapshot__process(snapshot, site->process)->pid);
+	}
+	return error;
+}
+
+/* The first rows, and those that only their names will rank behind them. */
+static int name_rows(struct collector *collector, struct snapshot *snapshot,
+		     const struct query *query)
+{
+	struct query all = *query;
+	const struct row *last = NULL;
+	struct rows rows;
+	int error;
+
+	all.top = 0;
+	error = snapshot__rows(snapshot, &all, &rows);
+	for (size_t i = 0; i < rows.count && !error; i++) {
+		const struct row *row = &rows.items[i];
+
+		if (query->top && i >= query->top && row__compare(last, row, query->sort))
+			break;
+		last = row;
+		error = name(collector, snapshot, row->stack_index, row->process->pid);
+	}
+	rows__free(&rows);
+	return error;
+}
+
+int collector__name_shown(struct collector *collector, struct snapshot *snapshot,
+			  const struct query *query)
+{
+	if (query->include || query->exclude || query->find || query->of)
+		return name_all(collector, snapshot);
+	if (query->by == BY_PROCESS)
+		return 0;
+	return query->by == BY_STACK ? name_rows(collector, snapshot, query)
+				     : name_all(collector, snapshot);
 }
 
 static int add_site(struct making *making, const struct seen_site *seen)
@@ -279,7 +332,7 @@ static int add_site(struct making *making, const struct seen_site *seen)
 	int index;
 
 	HASH_FIND(hh, making->processes, &seen->book, sizeof(seen->book), process);
-	index = stack_index(making, seen, process->pid);
+	index = stack_index(making, seen, process);
 	if (index < 0)
 		return index;
 	site.process = process->index;
@@ -307,8 +360,7 @@ static int see_site(struct making *making, uint32_t book, uint64_t stack, enum f
 		making->sites = sites;
 		making->site_room = room;
 	}
-	making->sites[making->site_count++] =
-		(struct seen_site){ book, family, stack, *account, true };
+	making->sites[making->site_count++] = (struct seen_site){ book, family, stack, *account };
 	if (family == FAMILY_HEAP)
 		add_account(&process->heap, account);
 	return 0;
@@ -441,64 +493,11 @@ static int see(struct making *making)
 	return error;
 }
 
-static uint64_t sort_value(const struct account *account, enum sort_key key)
-{
-	switch (key) {
-	case SORT_COUNT:
-		return account->live_count;
-	case SORT_ALLOC:
-		return account->live_bytes + account->freed_bytes;
-	case SORT_ALLOCS:
-		return account->live_count + account->freed_count;
-	case SORT_PEAK:
-		return account->peak_bytes;
-	default:
-		return account->live_bytes;
-	}
-}
-
-static int compare_sites(const void *a, const void *b, void *key)
-{
-	uint64_t x = sort_value(&((const struct seen_site *)a)->account, *(enum sort_key *)key);
-	uint64_t y = sort_value(&((const struct seen_site *)b)->account, *(enum sort_key *)key);
-
-	return x < y ? 1 : x > y ? -1 : 0;
-}
-
-/*
- * A system has a hundred thousand stacks, and ten are shown: only those are named, unless grouping
- * or filtering asks for every name. Python's are always named: their code may be gone later.
- */
-static void choose_names(struct making *making)
-{
-	const struct query *query = &making->collector->query;
-	enum sort_key key = query->sort;
-	struct process_index *process;
-	size_t named = 0;
-
-	if (!making->collector->expecting || !query->top || query->sort == SORT_GROWTH ||
-	    query->include || query->exclude || query->find || query->of ||
-	    (query->by != BY_STACK && query->by != BY_PROCESS))
-		return;
-	qsort_r(making->sites, making->site_count, sizeof(*making->sites), compare_sites, &key);
-	for (size_t i = 0; i < making->site_count; i++) {
-		struct seen_site *site = &making->sites[i];
-		bool wanted = site->family == FAMILY_HEAP ? query->heap : query->mmap;
-
-		HASH_FIND(hh, making->processes, &site->book, sizeof(site->book), process);
-		wanted &= !query->pid || query->pid == process->pid;
-		site->named = (wanted && named < query->top) || process->watched->python;
-		named += wanted;
-	}
-}
-
 static int fill(struct making *making)
 {
 	struct process_index *process;
 	int error = see(making);
 
-	if (!error)
-		choose_names(making);
 	for (process = making->processes; process && !error; process = process->hh.next)
 		error = add_process(making, process);
 	for (size_t i = 0; i < making->site_count && !error; i++)

@@ -15,16 +15,19 @@ struct collector *collector__new(struct watch *watch, uint64_t older_ns); /* NUL
 void collector__free(struct collector *collector);
 
 /*
- * How snapshots will be shown. Stacks that this does not show may then be left without names:
- * naming all of a busy system's costs seconds. Without it every stack is named.
+ * Stacks of snapshots to come are left without names until somebody asks: naming all of a busy
+ * system's takes seconds. Python's are named all the same: their code may be gone later.
  */
-void collector__expect(struct collector *collector, const struct query *query);
+void collector__name_later(struct collector *collector);
 
 /* For the snapshots to come. */
 void collector__set_older(struct collector *collector, uint64_t older_ns);
 
 /* Looks for the names of a stack of a snapshot that was left without them. 0 or -ENOMEM. */
 int collector__name(struct collector *collector, struct snapshot *snapshot, size_t index);
+/* The same, for every stack that the query's rows show or are made of. */
+int collector__name_shown(struct collector *collector, struct snapshot *snapshot,
+			  const struct query *query);
 
 /* Processes that ended stay in the snapshots to come, not only in the next one; until this is unset
  * again. */

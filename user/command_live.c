@@ -240,20 +240,6 @@ static const char *source_line(void *context, const char *path, uint32_t line)
 	return sources__line(context, path, line);
 }
 
-/* Nothing is named before it is shown. */
-static void expect_little(struct viewer *viewer)
-{
-	const struct query query = {
-		.sort = SORT_LIVE,
-		.by = BY_PROCESS,
-		.top = 1,
-		.heap = true,
-		.mmap = true,
-	};
-
-	collector__expect(loop__collector(viewer->loop), &query);
-}
-
 static int open_viewer(struct viewer *viewer)
 {
 	const struct options *o = viewer->options;
@@ -271,7 +257,7 @@ static int open_viewer(struct viewer *viewer)
 	viewer->more = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!viewer->sources || !viewer->live || viewer->more < 0)
 		return -ENOMEM;
-	expect_little(viewer);
+	collector__name_later(loop__collector(viewer->loop));
 	viewer->terminal = terminal__new();
 	if (!viewer->terminal) {
 		log__error("this kind of terminal is not known here: try --plain");
@@ -291,19 +277,18 @@ static int leave_last(struct viewer *viewer)
 		.depth = viewer->options->depth,
 		.columns = show__columns(),
 	};
-	int error;
+	int error = 0;
 
 	view.query = live__newest(viewer->live) ? *live__query(viewer->live)
 						: viewer->options->query;
 	view.query.top = viewer->options->query.top;
-	collector__expect(loop__collector(viewer->loop), &view.query);
 	if (!viewer->options->count || viewer->shown < viewer->options->count ||
-	    !live__newest(viewer->live)) {
+	    !live__newest(viewer->live))
 		error = take(viewer);
-		if (error)
-			return error;
-	}
-	return view_text__show(stdout, live__newest(viewer->live), &view);
+	error = error ? error
+		      : collector__name_shown(loop__collector(viewer->loop),
+					      live__newest(viewer->live), &view.query);
+	return error ? error : view_text__show(stdout, live__newest(viewer->live), &view);
 }
 
 int command_live(const struct options *options)

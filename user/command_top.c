@@ -10,12 +10,13 @@
 /* One snapshot. 0, or -errno. */
 static int show(struct loop *loop, const struct options *options)
 {
-	const struct snapshot *snapshot = loop__snapshot(loop);
+	struct snapshot *snapshot = loop__snapshot(loop);
 	int error;
 
 	if (!snapshot)
 		return -ENOMEM;
-	error = show__snapshot(options, snapshot);
+	error = collector__name_shown(loop__collector(loop), snapshot, &options->query);
+	error = error ? error : show__snapshot(options, snapshot);
 	watch__sweep(loop__watch(loop));
 	return error;
 }
@@ -31,7 +32,7 @@ int command_top(const struct options *options)
 	loop = loop__new(options);
 	if (!loop)
 		return 1;
-	collector__expect(loop__collector(loop), &options->query);
+	collector__name_later(loop__collector(loop));
 	while (!error && !(events & LOOP_LAST) && (!options->count || shown < options->count)) {
 		events = loop__wait(loop);
 		error = events < 0 ? events : 0;

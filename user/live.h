@@ -55,7 +55,7 @@ void live__draw(struct live *live, struct canvas *canvas);
 
 /* The snapshot that is shown; NULL: none yet. While the view is paused the newest is another. */
 struct snapshot *live__shown(const struct live *live);
-const struct snapshot *live__newest(const struct live *live);
+struct snapshot *live__newest(const struct live *live);
 struct snapshot *live__baseline(const struct live *live); /* NULL: none was taken */
 /* The query that is shown: it ranks the last snapshot that is left on the terminal. */
 const struct query *live__query(const struct live *live);

@@ -63,7 +63,7 @@ struct snapshot *live__baseline(const struct live *live)
 	return live->baseline;
 }
 
-const struct snapshot *live__newest(const struct live *live)
+struct snapshot *live__newest(const struct live *live)
 {
 	return live->newest;
 }

@@ -229,7 +229,7 @@ int loop__wait(struct loop *loop)
 	return happened;
 }
 
-const struct snapshot *loop__snapshot(struct loop *loop)
+struct snapshot *loop__snapshot(struct loop *loop)
 {
 	struct snapshot *snapshot = collector__snapshot(loop->collector);
 

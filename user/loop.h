@@ -34,6 +34,6 @@ void loop__set_interval(struct loop *loop, uint64_t ns);
 
 /* The state now, with rates since the one before. It is the loop's, up to the next. NULL: said why.
  */
-const struct snapshot *loop__snapshot(struct loop *loop);
+struct snapshot *loop__snapshot(struct loop *loop);
 
 #endif

@@ -367,15 +367,20 @@ int stack__compare(const struct stack *a, const struct stack *b)
 	return descending(a->depth, b->depth);
 }
 
+int row__compare(const struct row *a, const struct row *b, enum sort_key sort)
+{
+	int order = orders[sort].first(a, b);
+
+	return order ? order : orders[sort].then(a, b);
+}
+
 static int compare_rows(const void *first, const void *second, void *context)
 {
 	const enum sort_key *sort = context;
 	const struct row *a = *(const struct row *const *)first;
 	const struct row *b = *(const struct row *const *)second;
-	int order = orders[*sort].first(a, b);
+	int order = row__compare(a, b, *sort);
 
-	if (!order)
-		order = orders[*sort].then(a, b);
 	if (!order)
 		order = stack__compare(&a->stack, &b->stack);
 	if (!order && a->process && b->process)

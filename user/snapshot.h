@@ -258,6 +258,8 @@ struct rows {
 /* 0 or -ENOMEM. Rows point into the snapshot, which must outlive them. */
 int snapshot__rows(const struct snapshot *snapshot, const struct query *query, struct rows *rows);
 void rows__free(struct rows *rows);
+/* < 0: `a` stands before `b` by its figures; 0: only their names can tell. */
+int row__compare(const struct row *a, const struct row *b, enum sort_key sort);
 /* By their text, as rows rank that have the same figures; > 0: `a` stands behind `b`. */
 int stack__compare(const struct stack *a, const struct stack *b);
 

@@ -36,6 +36,15 @@ sorted() { # KEY EXPECTED
 	finish
 }
 
+@test "what is shown has its names, however many have as much" {
+	workload sites 64 1 4096
+	observed --top 3
+	equal '[[4096,128,"bottom"],[4096,128,"bottom"],[4096,128,"bottom"]]' \
+		"$(jq -c '[.sites[] | [.live_bytes, .live_count, .stack[0].function]]' "$SNAPSHOT")" "the first three"
+	equal '_start' "$(jq -r '.sites[].stack[-1].function' "$SNAPSHOT" | sort -u)" "where their stacks begin"
+	finish
+}
+
 @test "--by function" {
 	shaped --by function --top 0
 	snapshot_says '.sites | map({(.stack[0].function): .live_bytes}) | add

@@ -299,6 +299,19 @@ click() { # COLUMN LINE
 	finish
 }
 
+@test "leaving by the count: what stays on the terminal has its names" {
+	perl -e 'push @blocks, "x" x 1000 while select(undef, undef, undef, 0.001) == 0' 3>&- {LINE}>&- &
+	WORK=$!
+	BASHPID_OF_TEST=$$-$BATS_TEST_NUMBER
+	terminal new-session -d -s live -x 120 -y 60 \
+		"'$MEMWATCH' --max-blocks 200000 -p $WORK --top 2 0.2 5; echo \"status \$?\"; exec sleep 1000" \
+		3>&- {LINE}>&-
+	left
+	grep -q '^ *perl_run ' "$T/screen"
+	! grep -q 'unknown' "$T/screen"
+	terminal kill-server
+}
+
 @test "leaving: Ctrl-C, SIGTERM, the target's end" {
 	shapes 80 24
 	keys C-c
