@@ -9,6 +9,8 @@
 #include "python.bpf.h"
 
 enum {
+	MEMO_WINDOW =
+		7168, /* bytes of stack read at once: as many as the walk, if there is one, needs */
 	MEMO_SLACK = 64, /* words: saved frame pointers are noted late, when they are used */
 };
 
@@ -29,8 +31,11 @@ struct memo {
 };
 
 struct scratch { /* of one thread: a probe program can be preempted, so none of it is per CPU */
-	struct walk walk;
 	u64 upper; /* see stack__leads_to */
+	union {
+		u64 window[MEMO_WINDOW / 8]; /* to check a memo; then there is no walk yet */
+		struct walk walk;
+	};
 };
 
 struct {
@@ -71,17 +76,18 @@ static inline bool memo__look(struct memo_check *check)
 static inline bool memo__compare(struct memo_check *check)
 {
 	const struct memo *memo = check->memo;
+	const u64 *window = check->window;
+	u32 i, count = check->count;
 
-	for (u32 i = 0; i < WALK_WORDS; i++) {
+	for (i = 0; i < WALK_WORDS; i++) {
 		u32 place = memo->places[i];
 
-		check->next = i;
-		if (i >= check->count || place >= MEMO_WINDOW / 8)
-			return true;
-		if (check->window[place] != memo->words[i])
+		if (i >= count || place >= MEMO_WINDOW / 8)
+			break;
+		if (window[place] != memo->words[i])
 			return false;
 	}
-	check->next = WALK_WORDS;
+	check->next = i;
 	return true;
 }
 
@@ -139,7 +145,7 @@ static inline bool memo__same_python(const struct memo *memo, u32 id)
 static inline bool memo__holds(const struct memo *memo, struct scratch *scratch, u32 id,
 			       u32 generation, u64 slot, u64 rbp)
 {
-	struct memo_check check = { .memo = memo, .window = scratch->walk.window, .slot = slot };
+	struct memo_check check = { .memo = memo, .window = scratch->window, .slot = slot };
 
 	if (memo->slot != slot || memo->book != id || memo->generation != generation ||
 	    (memo->uses_rbp && memo->rbp != rbp))
@@ -191,7 +197,7 @@ struct walk_context { /* bpf_loop's context must be on the BPF stack */
 static long walk__step(u32 unused, struct walk_context *context)
 {
 	struct walk *walk = context->walk;
-	struct mapping_record *mapping;
+	const struct mapping_record *mapping;
 	enum step step;
 	u64 offset;
 
@@ -291,6 +297,7 @@ static inline void walk__start(struct walk *walk, u32 id, const struct book *boo
 	walk->hash = 0;
 	walk->first_mapping = slice;
 	walk->mappings = slice >> 32;
+	walk->mapping.start = walk->mapping.end = 0;
 	walk->book = id;
 	walk->word_count = walk->last_place = 0;
 	walk->exact = walk->uses_rbp = walk->unmapped = walk->ended = false;
@@ -372,7 +379,7 @@ struct reach {
 static long walk__reach(u32 unused, struct reach *reach)
 {
 	struct walk *walk = reach->walk;
-	struct mapping_record *mapping = mapping__at(walk, walk->pc - !walk->exact);
+	const struct mapping_record *mapping = mapping__at(walk, walk->pc - !walk->exact);
 	u64 offset;
 
 	if (!mapping) {

@@ -14,7 +14,6 @@ enum {
 	MAPPING_STEPS = 12,      /* up to 4096 executable mappings a process */
 	ROW_STEPS = 16,          /* up to 65536 rows a page: one for each byte */
 	PYTHON_FRAMES = 32,      /* Python frames that a memo can hold */
-	MEMO_WINDOW = 3072,      /* bytes of stack read at once to check a memo */
 };
 
 struct python_frame { /* what one frame of CPython holds; `frame` is its address */
@@ -30,6 +29,7 @@ struct walk {
 	u64 slot;        /* of the first return address: words are counted from here */
 	u64 hash;
 	u32 first_mapping, mappings;
+	struct mapping_record mapping; /* of the frame before: mostly it is this one's, too */
 	u32 book;
 	u32 word_count;  /* above WALK_WORDS: no memo can hold this walk */
 	u32 last_place;  /* the greatest of places */
@@ -45,10 +45,7 @@ struct walk {
 	u16 places[WALK_WORDS]; /* distance from slot, in words */
 	u64 words[WALK_WORDS];
 	struct python_frame pythons[PYTHON_FRAMES];
-	union {
-		struct stack_record record;
-		u64 window[MEMO_WINDOW / 8]; /* before there is a walk: see memo__look */
-	};
+	struct stack_record record;
 };
 
 static inline u64 mix(u64 hash, u64 word)
@@ -89,14 +86,17 @@ static inline struct mapping_record *mapping__below(u32 first, u32 count, u64 ad
 	return bpf_map_lookup_elem(&mappings, &index);
 }
 
-static inline struct mapping_record *mapping__at(const struct walk *walk, u64 address)
+static inline const struct mapping_record *mapping__at(struct walk *walk, u64 address)
 {
-	struct mapping_record *mapping =
-		mapping__below(walk->first_mapping, walk->mappings, address);
+	const struct mapping_record *mapping;
 
+	if (address >= walk->mapping.start && address < walk->mapping.end)
+		return &walk->mapping;
+	mapping = mapping__below(walk->first_mapping, walk->mappings, address);
 	if (!mapping || address < mapping->start || address >= mapping->end)
 		return NULL;
-	return mapping;
+	walk->mapping = *mapping;
+	return &walk->mapping;
 }
 
 /* The row that holds at `offset` of the object's file, or NULL. */
