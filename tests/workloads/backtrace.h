@@ -12,7 +12,10 @@
 
 #include "truth.h"
 
-enum { BACKTRACES_MAX = 64, BACKTRACE_DEPTH = 400, BACKTRACE_SIZE = 70001, CODE_RANGES = 64 };
+#ifndef BACKTRACES_MAX
+#define BACKTRACES_MAX 64
+#endif
+enum { BACKTRACE_DEPTH = 400, BACKTRACE_SIZE = 70001, CODE_RANGES = 64 };
 
 struct backtrace {
 	const char *name;
