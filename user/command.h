@@ -9,6 +9,7 @@ int command_top(const struct options *options);
 int command_live(const struct options *options); /* top, on a terminal */
 int command_record(const struct options *options);
 int command_report(const struct options *options);
+int command_leaks(const struct options *options); /* report --leaks */
 int command_diff(const struct options *options); /* also 3: see --fail-on-growth */
 int command_export(const struct options *options);
 int command_doctor(const struct options *options);

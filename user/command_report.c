@@ -30,11 +30,12 @@ int command_report(const struct options *options)
 {
 	char why[PPROF_WHY];
 	struct profile profile;
-	int error = load__profile(options->files[0], &profile, why);
 	int status = 1;
 
+	if (options->leaks)
+		return command_leaks(options);
 	signal(SIGPIPE, SIG_IGN);
-	if (error)
+	if (load__profile(options->files[0], &profile, why))
 		log__error("%s: %s", options->files[0], why);
 	else if (!check(&profile, options))
 		status = show__status(show__snapshot(options, profile.snapshot));

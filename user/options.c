@@ -86,6 +86,7 @@ enum option_id {
 	OPT_BASE,
 	OPT_GREW,
 	OPT_FAIL,
+	OPT_LEAKS,
 	OPT_VERBOSE,
 	OPT_QUIET,
 	OPT_HELP,
@@ -157,6 +158,9 @@ static const struct {
 	[OPT_GREW] = { 0, "grew", "SIZE", "diff: only what grew by at least SIZE", DIFF },
 	[OPT_FAIL] = { 0, "fail-on-growth", "SIZE",
 		       "diff: exit with 3 if live bytes grew by more than SIZE", DIFF },
+	[OPT_LEAKS] = { 0, "leaks", NULL,
+			"report: what was never freed and still grows, in a series of files",
+			REPORT },
 	[OPT_VERBOSE] = { 'v', "verbose", NULL,
 			  "say what is probed, where, and what the tables cost", ANY },
 	[OPT_QUIET] = { 'q', "quiet", NULL, "say nothing but errors", ANY },
@@ -168,6 +172,7 @@ static const char usage[] =
 	"memwatch [top] [TARGET] [OPTIONS] [INTERVAL [COUNT]]   which call stacks hold the memory\n"
 	"memwatch record [TARGET] [OPTIONS] -o FILE             capture a snapshot to a file\n"
 	"memwatch report FILE [OPTIONS]                         show a captured snapshot\n"
+	"memwatch report --leaks FILE... [OPTIONS]              what a series of them leaks\n"
 	"memwatch diff OLD NEW [OPTIONS]                        what grew, what shrank\n"
 	"memwatch export FILE --format F [-o OUT]               for other programs\n"
 	"memwatch doctor [-p PID]                               what works here, and why not\n\n"
@@ -280,34 +285,22 @@ static int parse_pids(struct options *options, const char *value)
 
 static void set_flag(struct options *o, enum option_id id)
 {
-	switch (id) {
-	case OPT_CUMULATIVE:
-		o->query.cumulative = true;
-		break;
-	case OPT_NATIVE:
-		o->query.native = true;
-		break;
-	case OPT_JSON:
-		o->json = true;
-		break;
-	case OPT_PLAIN:
-		o->plain = true;
-		break;
-	case OPT_VERBOSE:
+	bool *const flags[OPTIONS] = {
+		[OPT_CUMULATIVE] = &o->query.cumulative,
+		[OPT_NATIVE] = &o->query.native,
+		[OPT_JSON] = &o->json,
+		[OPT_PLAIN] = &o->plain,
+		[OPT_LEAKS] = &o->leaks,
+		[OPT_HELP] = &o->help,
+		[OPT_VERSION] = &o->version,
+	};
+
+	if (flags[id])
+		*flags[id] = true;
+	if (id == OPT_VERBOSE)
 		o->log.level = LOG_VERBOSE;
-		break;
-	case OPT_QUIET:
+	if (id == OPT_QUIET)
 		o->log.level = LOG_QUIET;
-		break;
-	case OPT_HELP:
-		o->help = true;
-		break;
-	case OPT_VERSION:
-		o->version = true;
-		break;
-	default:
-		break;
-	}
 }
 
 /* Options whose value is a number: plain, of bytes or of time. */
@@ -437,16 +430,18 @@ static int check_verb(const struct options *o, const bool *given)
 /* The files that a verb reads. */
 static int parse_files(struct options *options, char **arguments, int count)
 {
-	int wanted = options->verb == VERB_DIFF ? 2 : 1;
+	bool two = options->verb == VERB_DIFF;
+	int wanted = two ? 2 : 1;
 
 	if (count < wanted)
-		return refuse(options->verb == VERB_DIFF ? "diff" : "FILE", "",
-			      options->verb == VERB_DIFF ? "two files are wanted: OLD NEW"
-							 : "a file is wanted");
-	if (count > wanted)
-		return refuse("argument", arguments[wanted], "one file too many");
-	for (int i = 0; i < wanted; i++)
-		options->files[i] = arguments[i];
+		return refuse(two ? "diff" : "FILE", "",
+			      two ? "two files are wanted: OLD NEW" : "a file is wanted");
+	if (count > wanted && !options->leaks)
+		return refuse("argument", arguments[wanted],
+			      options->verb == VERB_REPORT ? "one file too many, without --leaks"
+							   : "one file too many");
+	options->files = (const char *const *)arguments;
+	options->file_count = (size_t)count;
 	return 0;
 }
 
@@ -498,6 +493,8 @@ static int check(const struct options *o)
 		return refuse("--base", "", "goes with --format flamegraph");
 	if (o->verb == VERB_DIFF && o->query.sort == SORT_GROWTH)
 		return refuse("--sort", "growth", "diff ranks by what changed between the files");
+	if (o->leaks && o->query.sort != SORT_LIVE)
+		return refuse("--sort", "", "--leaks has an order of its own");
 	return 0;
 }
 

@@ -38,7 +38,9 @@ struct options {
 	uint64_t count;           /* snapshots; 0: until the end */
 	const char *output;       /* file to write; NULL: none */
 	uint64_t for_ns, every_ns; /* record; 0: no limit, no series */
-	const char *files[2];     /* to read; NULL: none */
+	const char *const *files; /* to read */
+	size_t file_count;
+	bool leaks;               /* report: of a series */
 	enum export_format format;
 	const char *base;         /* export: the file to compare with; NULL: none */
 	uint64_t grew;            /* diff: rows that grew by at least that many bytes; 0: all */

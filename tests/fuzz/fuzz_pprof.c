@@ -5,8 +5,8 @@
  *
  * clang -fsanitize=fuzzer,address,undefined -O1 -g -D_GNU_SOURCE -DMEMWATCH_VERSION='"0"' -Ibuild
  *	-I. tests/fuzz/fuzz_pprof.c user/pprof_*.c user/snapshot.c user/arena.c user/numbering.c
- *	user/gzip.c user/wire.c user/utf8.c build/user/pprof.pb-c.c -lprotobuf-c -lz -lm -o
- *build/fuzz_pprof
+ *	user/gzip.c user/wire.c user/utf8.c build/user/pprof.pb-c.c -lprotobuf-c -lz -lm
+ *	-o build/fuzz_pprof
  */
 #include <stdlib.h>
 

@@ -131,6 +131,36 @@ refused() { # STATUS TEXT COMMAND…: one line that has the text
 	finish
 }
 
+@test "report --leaks: what leaks is first, what churns behind it, what grew once is not there" {
+	local round
+	workload leaks
+	observe record -o "$T/heap.pb.gz" -p "$WORK" 0.3
+	for round in 1 2 3 4; do
+		work "^round $round\$"
+		kill -USR1 "$WATCH"
+		wait_for "file $round" test -s "$T/heap-000$round.pb.gz"
+	done
+	kill -INT "$WATCH"
+	ended 0
+	work
+	finish
+	"$MEMWATCH" report --leaks "$T"/heap-*.pb.gz --json >"$T/leaks"
+	jq -e '.snapshots == 4 and .seconds > 0 and (.leaks | map(.stack[0].function) == ["leak", "churn"])' "$T/leaks"
+	jq -e '.seconds as $s | .leaks[0] | .live_bytes == 200000 and .live_bytes_change == 150000
+		and .live_count_change == 150 and .alloc_bytes_change == 150000 and .never_freed == 1 and .grew == 3
+		and (.growth_bytes_per_s * $s / 150000 - 1 | fabs) < 0.05' "$T/leaks"
+	jq -e '.leaks[1] | .live_bytes_change == 160000 and .grew == 2 and .alloc_bytes_change == 520000' "$T/leaks"
+	"$MEMWATCH" report --leaks "$T"/heap-*.pb.gz --by line --top 1 | grep -qE \
+		'^ 1  .*/s, \+146 KiB: 100% of 146 KiB never freed, grew 3 of 3 times, now 195 KiB in 200  leaks.c:'
+	# Of one file: since the recording began.
+	"$MEMWATCH" report --leaks "$T/heap-0001.pb.gz" --json |
+		jq -e '.snapshots == 2 and (.leaks | map(.stack[0].function)[0:2] == ["cache", "leak"])'
+	refused 1 "in the order of time" report --leaks "$T/heap-0002.pb.gz" "$T/heap-0001.pb.gz"
+	refused 2 "one file too many" report "$T/heap-0002.pb.gz" "$T/heap-0001.pb.gz"
+	refused 2 "--leaks" diff --leaks "$T/heap-0002.pb.gz" "$T/heap-0001.pb.gz"
+	refused 2 "a file is wanted" report --leaks
+}
+
 @test "export: folded, csv and speedscope add up to the total" {
 	recorded
 	reported
