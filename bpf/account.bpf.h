@@ -176,6 +176,14 @@ static inline void book__inherit(struct book *book, u32 id)
 		book->python = 1;
 }
 
+/* Its name now: when user space comes to look, a process that lives for a moment has none. */
+static inline void book__name(struct book *book)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	BPF_CORE_READ_STR_INTO(&book->comm, task, group_leader, comm);
+}
+
 /* Opens a book. Returns its id, or 0 when there is none left. */
 static __noinline u32 book__open(u32 tgid)
 {
@@ -193,6 +201,7 @@ static __noinline u32 book__open(u32 tgid)
 	__builtin_memset(book, 0, sizeof(*book));
 	book->generation = generation;
 	book->tgid = tgid;
+	book__name(book);
 	book__inherit(book, id);
 	book->state = BOOK_OPEN;
 	return id;

@@ -154,8 +154,10 @@ struct book {
 	__u32 asked;           /* an EVENT_MAPPINGS is under way; reset by user space */
 	__u32 mapped;          /* the program has made mappings of its own */
 	__u32 python;          /* there is a python_record */
+	__u64 truncated_stacks, broken_stacks; /* allocations with such a stack */
+	char comm[16];         /* when the book was opened; "" by user space. TASK_COMM_LEN */
 };
-MEMWATCH_ASSERT_SIZE(struct book, 144);
+MEMWATCH_ASSERT_SIZE(struct book, 176);
 
 struct mapping_record { /* executable mappings of a process, ascending */
 	__u64 start, end;
@@ -268,10 +270,9 @@ struct loss_record {
 	__u64 inflight; /* calls whose return was never seen, or that could not be remembered */
 	__u64 events;   /* the ring buffer was full */
 	__u64 books;    /* processes not observed: no free book */
-	__u64 truncated_stacks, broken_stacks; /* allocations with such a stack */
 	__u64 interned; /* no loss: stacks that came into the table */
 	__u64 walks; /* no loss: stacks that no memo could vouch for */
 };
-MEMWATCH_ASSERT_SIZE(struct loss_record, 80);
+MEMWATCH_ASSERT_SIZE(struct loss_record, 64);
 
 #endif

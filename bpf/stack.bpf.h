@@ -337,12 +337,12 @@ static __noinline bool book__has_code(const struct book *book, u64 start, u64 en
 	return mapping && mapping->start < end && mapping->end > start;
 }
 
-static inline void stack__count_state(u32 state)
+static inline void book__count_state(struct book *book, u32 state)
 {
 	if (state == STACK_STATE_TRUNCATED)
-		LOSE(truncated_stacks);
+		__sync_fetch_and_add(&book->truncated_stacks, 1);
 	else if (state == STACK_STATE_BROKEN)
-		LOSE(broken_stacks);
+		__sync_fetch_and_add(&book->broken_stacks, 1);
 }
 
 static __noinline u64 stack__walk(struct walk *walk, u32 id, struct book *book)
@@ -430,7 +430,7 @@ static inline u32 memo__site(struct memo *memo, struct scratch *scratch, u32 id,
 	    !memo__holds(memo, scratch, id, book->generation, slot, rbp) ||
 	    *(volatile u64 *)&memo->sequence != sequence)
 		return 0;
-	stack__count_state(state);
+	book__count_state(book, state);
 	return site;
 }
 
@@ -457,7 +457,7 @@ static __noinline u32 stack__capture(struct scratch *scratch, u32 id, struct boo
 	walk = &scratch->walk;
 	walk__start(walk, id, book, slot, pc, rbp);
 	site = site__of(id, stack__walk(walk, id, book));
-	stack__count_state(walk->record.state);
+	book__count_state(book, walk->record.state);
 	if (memo && site)
 		memo__write(memo, walk, generation, rbp, site);
 	return site;

@@ -39,6 +39,7 @@ struct watched { /* a process, from its start or exec to its end: a book */
 	uint64_t start; /* clock ticks after boot: tells it from an earlier process with this pid */
 	char comm[COMM_SIZE];
 	bool exited, shown; /* shown: in a snapshot since it exited */
+	bool ignored;       /* its name is not asked for; until its end it only takes a book */
 	struct ranges *ranges;
 	struct map_site *map_sites;
 	struct account map_total;
@@ -48,6 +49,10 @@ struct watched { /* a process, from its start or exec to its end: a book */
 	bool python;        /* it runs CPython, and the kernel side knows how */
 	struct watch *watch;
 	UT_hash_handle hh;
+};
+
+struct stack_losses { /* allocations with such a stack */
+	uint64_t truncated, broken;
 };
 
 struct watch;
@@ -65,6 +70,9 @@ bool watch__names_pids(const struct watch *watch);
 bool watch__is_over(const struct watch *watch); /* the processes named have all ended */
 /* Forgets processes that ended and were shown. */
 void watch__sweep(struct watch *watch);
+
+/* Of every process that is or was observed. */
+struct stack_losses watch__stack_losses(const struct watch *watch);
 
 struct probe *watch__probe(const struct watch *watch);
 struct objects *watch__objects(const struct watch *watch);

@@ -101,8 +101,10 @@ static void watched__free(struct watched *watched)
 	free(watched);
 }
 
+/* The name is the one it had when its book was opened; user space opens those of who is there. */
 static struct watched *add_watched(struct watch *watch, uint32_t book, pid_t pid)
 {
+	const struct book *record = probe__book(watch->probe, book);
 	struct process_status status = { 0 };
 	struct watched *watched = calloc(1, sizeof(*watched));
 
@@ -114,7 +116,10 @@ static struct watched *add_watched(struct watch *watch, uint32_t book, pid_t pid
 		return NULL;
 	}
 	process__status(pid, &status);
-	process__comm(pid, watched->comm);
+	if (record && *record->comm)
+		snprintf(watched->comm, sizeof(watched->comm), "%s", record->comm);
+	else
+		process__comm(pid, watched->comm);
 	watched->start = status.start_time;
 	watched->book = book;
 	watched->pid = pid;
@@ -131,8 +136,30 @@ static struct watched *find_pid(const struct watch *watch, pid_t pid)
 	return NULL;
 }
 
+/* What the stacks of a process that is observed lack. */
+static void add_losses(const struct watch *watch, const struct watched *watched,
+		       struct stack_losses *losses)
+{
+	const struct book *book = probe__book(watch->probe, watched->book);
+
+	if (!book || watched->ignored)
+		return;
+	losses->truncated += book->truncated_stacks;
+	losses->broken += book->broken_stacks;
+}
+
+struct stack_losses watch__stack_losses(const struct watch *watch)
+{
+	struct stack_losses losses = watch->dropped;
+
+	for (const struct watched *w = watch->watched; w; w = w->hh.next)
+		add_losses(watch, w, &losses);
+	return losses;
+}
+
 void watch__drop(struct watch *watch, struct watched *watched)
 {
+	add_losses(watch, watched, &watch->dropped);
 	tables__forget(watch->tables, watched->book);
 	probe__release_book(watch->probe, watched->book);
 	HASH_DEL(watch->watched, watched);
@@ -339,8 +366,8 @@ static struct watched *on_book(struct watch *watch, uint32_t book, pid_t pid)
 
 	if (!watched || !record)
 		return watched;
-	/* One that ended before its name could be read has no name, and is not wanted by it. */
-	if (watch__wants(watch, watched->comm)) {
+	watched->ignored = !watch__wants(watch, watched->comm);
+	if (!watched->ignored) {
 		refresh(watch, watched);
 	} else {
 		if (record->state == BOOK_OPEN)
@@ -439,11 +466,11 @@ static int on_event(void *context, const struct event *event)
 			watched->exited = true;
 		return 0;
 	case EVENT_MAPPINGS:
-		if (watched)
+		if (watched && !watched->ignored)
 			refresh(watch, watched);
 		return 0;
 	}
-	if (watched)
+	if (watched && !watched->ignored)
 		on_map_event(watch, watched, event);
 	return 0;
 }

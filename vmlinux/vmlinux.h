@@ -99,6 +99,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct uprobe_task *utask;
 	struct thread_struct thread;
+	char comm[16]; /* TASK_COMM_LEN */
 };
 
 #pragma clang attribute pop

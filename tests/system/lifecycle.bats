@@ -172,5 +172,20 @@ shown_exited() { # TRUTH
 	work
 	snapshot
 	equal '"basic"' "$(jq '.processes[] | .comm // "?"' "$T/out" | sort -u)" "names seen"
+	snapshot_says '.lost.broken_stacks == 0' # the others' are theirs
+	finish
+}
+
+@test "by name: every one that starts later is shown, however short it lives" {
+	local i
+	workload basic
+	observe --json --top 1 -n 'basi*' 0.2
+	for ((i = 0; i < 20; i++)); do
+		"$W/basic" <<<$'\n' 3>&- {LINE}>&- || true
+	done | grep '^{' | jq -c '[.pid, .totals.alloc_bytes, .totals.freed_count]' | sort >"$T/later"
+	equal 20 "$(wc -l <"$T/later")" "processes that started later"
+	work
+	snapshot
+	diff "$T/later" <(jq -c '.processes[] | select(.exited) | [.pid, .alloc_bytes, .freed_count]' "$T/out" | sort -u) >&2
 	finish
 }
