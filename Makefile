@@ -88,7 +88,7 @@ $O/%.pb-c.c $O/%.pb-c.h: %.proto
 	$Qprotoc-c --c_out=$O --proto_path=. $<
 
 # The page of a flame graph, if its parts are there (tools/install-deps fetches them); else nothing.
-WEB_PARTS := $(if $(shell command -v node),$(wildcard web/node_modules/.package-lock.json))
+WEB_PARTS := $(if $(shell command -v node;),$(wildcard web/node_modules/.package-lock.json))
 $O/web/page.html: $(wildcard web/*.*) $(WEB_PARTS)
 	$(call say,WEB)
 	$Q$(if $(WEB_PARTS),node web/make-page.mjs,:) > $@

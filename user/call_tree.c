@@ -88,7 +88,9 @@ static int64_t enter(struct making *making, int64_t at, int64_t frame)
 	struct call *calls;
 
 	if (at < 0 || frame < 0)
-		return -ENOMEM;
+		return at < 0 ? at : frame;
+	if (tree->count >= CALL_LIMIT)
+		return -EFBIG;
 	at = numbering__add(making->calls, &key);
 	if (at < 0 || (size_t)at < tree->count)
 		return at;
@@ -202,7 +204,7 @@ static int add_rows(struct making *making, const struct rows *rows)
 		int64_t at = enter_row(making, &rows->items[i]);
 
 		if (at < 0 || making->failed)
-			return -ENOMEM;
+			return at < 0 ? (int)at : -ENOMEM;
 		count(&making->tree->items[at], &rows->items[i].counters, making->old);
 	}
 	return 0;

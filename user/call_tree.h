@@ -20,7 +20,7 @@ enum call_kind {
 	CALL_DEEPER,    /* frames beyond CALL_DEPTH */
 	CALL_SMALLER,   /* calls that were folded together */
 };
-enum { CALL_DEPTH = 1000 };
+enum { CALL_DEPTH = 1000, CALL_LIMIT = 1 << 23 };
 
 struct call_frame {
 	enum call_kind kind;
@@ -51,8 +51,9 @@ struct call_tree {
 
 /*
  * The sites that the query keeps, however it groups and ranks them. `old` NULL: only of `now`. Of
- * more than `most` calls the smallest are folded together, below each call that is left. 0 or
- * -ENOMEM; call_tree__free in any case. Snapshots may go before the tree.
+ * more than `most` calls the smallest are folded together, below each call that is left. 0,
+ * -ENOMEM or, of more than CALL_LIMIT calls, -EFBIG; call_tree__free in any case. Snapshots may go
+ * before the tree.
  */
 int call_tree__make(struct call_tree *tree, const struct snapshot *now, const struct snapshot *old,
 		    const struct query *query, size_t most);

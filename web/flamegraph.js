@@ -8,7 +8,7 @@ import { Profile } from "./profile.js";
 import { percent, quantity } from "./units.js";
 import "./flamegraph.css";
 
-const FRAME_HEIGHT = 20, SMALLEST = 1, MARGINS = 24;
+const FRAME_HEIGHT = 20, SMALLEST = 1, MARGINS = 24, TYPING_MS = 150;
 // What a frame's width stands for in a difference.
 const WIDTHS = [
 	{ says: "what changed", of: (profile, call, metric) => profile.moved(call, metric) },
@@ -16,7 +16,7 @@ const WIDTHS = [
 	{ says: "older", of: (profile, call, metric) => call.old[metric] },
 ];
 
-let profile, chart, tree, metric = 0, width = 0, chosen, term = "";
+let profile, chart, tree, metric = 0, width = 0, chosen, term = "", searching;
 
 function widthOf(call) {
 	return profile.isDifference ? WIDTHS[width].of(profile, call, metric) : call.now[metric];
@@ -84,30 +84,43 @@ function showFound(results) {
 }
 
 function search() {
+	const before = term;
+
 	term = page.byId("search").value.trim().toLowerCase();
 	if (term) {
 		chart.search(term);
-	} else {
+	} else if (before) {
 		page.byId("found").textContent = "";
 		chart.clear();
 	}
 	markChosen();
 }
 
-function show() {
+// Drawing a large graph takes longer than typing a letter.
+function searchSoon() {
+	clearTimeout(searching);
+	searching = setTimeout(search, TYPING_MS);
+}
+
+function showAround() {
 	page.showChoice("metrics", "", profile.metrics.map(({ name }) => name), metric, i => {
 		metric = i;
-		show();
+		redraw();
 	});
 	if (profile.isDifference)
 		page.showChoice("widths", "width:", WIDTHS.map(({ says }) => says), width, i => {
 			width = i;
-			show();
+			redraw();
 		});
-	fill(tree);
-	chart.update(tree);
 	page.showDetails(profile, chosen);
 	page.showNotes(profile, metric);
+	markChosen();
+}
+
+function redraw() {
+	fill(tree);
+	chart.update(tree);
+	showAround();
 	search();
 }
 
@@ -152,8 +165,8 @@ function start() {
 		: colours.legendOfKinds(profile.kinds()));
 	chart = makeChart();
 	select("#graph").datum(tree).call(chart);
-	show();
-	page.byId("search").addEventListener("input", search);
+	showAround();
+	page.byId("search").addEventListener("input", searchSoon);
 	page.byId("whole").addEventListener("click", () => chart.resetZoom());
 	addEventListener("keydown", onKey);
 	addEventListener("resize", () => chart.width(pageWidth()).update());

@@ -9,8 +9,8 @@ import urllib.request
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # how the protocol names a reference to an element
 FLAGS = """--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking
-    --disable-component-update --disable-sync --disable-dev-shm-usage --host-resolver-rules=MAP*~NOTFOUND
-    --force-prefers-reduced-motion --window-size=1400,900""".split()
+    --disable-component-update --disable-sync --disable-dev-shm-usage
+    --force-prefers-reduced-motion --window-size=1400,900""".split() + ["--host-resolver-rules=MAP * ~NOTFOUND"]
 
 
 class Browser:
