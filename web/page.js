@@ -76,6 +76,7 @@ function showWhat(call) {
 
 	what.append(element("b", frame.name),
 		...parts.filter(([text]) => text).map(([text, name]) => element("span", text, name)));
+	what.title = [frame.name, ...parts.map(([text]) => text)].filter(Boolean).join("\n");
 	return what;
 }
 

@@ -122,6 +122,7 @@ def check_click(page, snapshot, function):
         .filter(g => Number(g.getAttribute('width')) > 0).length === arguments[0]""", len(path) + 2)
     equal(path, [said for said, _ in page.frames()][2:], "what is left when zoomed")
     assert page.is_shown("#whole")
+    equal(function, page.text("#details b"), "what is under the pointer still")
 
 
 def check_search(page, snapshot, text, function):
