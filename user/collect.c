@@ -171,6 +171,7 @@ static int add_process(struct making *making, struct process_index *entry)
 	struct process process = {
 		.pid = watched->pid,
 		.comm = watched->comm,
+		.container = *watched->container ? watched->container : NULL,
 		.exited = watched->exited,
 		.start = watched->start,
 	};

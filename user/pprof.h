@@ -8,8 +8,9 @@
  *
  * In memwatch's files: sample types alloc_objects, alloc_space, inuse_objects, inuse_space
  * (default), peak_space and, where rates are known, growth_space (live bytes since the snapshot
- * before). Labels: pid, comm, family; stack ("truncated", "broken"); instance (of processes with
- * one pid, which). Addresses are offsets in the mapping's file. Comments are "key: value".
+ * before). Labels: pid, comm, container, family; stack ("truncated", "broken"); instance (of
+ * processes with one pid, which). Addresses are offsets in the mapping's file. Comments are "key:
+ * value".
  */
 #include <stdbool.h>
 #include <stddef.h>

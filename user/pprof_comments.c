@@ -57,6 +57,18 @@ static bool parse_word(const struct word *words, void *into, const char *text,
 	return true; /* of a later version, perhaps */
 }
 
+/* A word, copied into the arena. */
+static bool parse_container(struct reading *reading, struct process *process, const char *value)
+{
+	size_t length = strcspn(value, " ");
+	char *copy = arena__alloc(reading->arena, length + 1);
+
+	if (!copy)
+		return false;
+	process->container = memcpy(copy, value, length);
+	return length;
+}
+
 /* One "key=number" of a process. */
 static bool parse_pair(struct reading *reading, struct process *process, const char *pair)
 {
@@ -80,6 +92,8 @@ static bool parse_pair(struct reading *reading, struct process *process, const c
 		process->alloc_rate = parse_number(value, &number) ? (double)number / interval : 0;
 		return interval > 0;
 	}
+	if ((value = value_of(pair, "container", "=")))
+		return parse_container(reading, process, value);
 	return parse_word(process_words, process, pair, "=");
 }
 

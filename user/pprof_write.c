@@ -14,7 +14,7 @@
 #include "pprof_texts.h"
 #include "pprof_words.h"
 
-enum { FAMILIES = 2, ENDS = 3, LABELS = 5 };
+enum { FAMILIES = 2, ENDS = 3, LABELS = 6 };
 
 struct writer {
 	const struct snapshot *snapshot;
@@ -84,6 +84,10 @@ static Pprof__Label **labels_of(struct writer *writer, const struct site *site, 
 	if (process->comm && *process->comm)
 		labels[count++] = make_label(writer, "comm",
 					     pprof_texts__string(writer->texts, process->comm), 0);
+	if (process->container)
+		labels[count++] = make_label(writer, "container",
+					     pprof_texts__string(writer->texts, process->container),
+					     0);
 	labels[count++] =
 		word_label(writer, "family", site->family == FAMILY_MMAP ? "mmap" : "heap");
 	if (ends[end])
@@ -234,7 +238,8 @@ static int add_header_comments(struct writer *writer)
 	return error;
 }
 
-/* "process: pid=7 exited=0 start=1 … growth=9 allocs=2 comm=x": the name runs to the end. */
+/* "process: pid=7 exited=0 start=1 … growth=9 allocs=2 container=y comm=x": the name runs to the
+ * end. */
 static int add_process_comment(struct writer *writer, const struct process *process)
 {
 	char *text = NULL;
@@ -251,6 +256,8 @@ static int add_process_comment(struct writer *writer, const struct process *proc
 	if (snapshot__has_growth(writer->snapshot))
 		fprintf(out, " growth=%" PRId64 " allocs=%" PRId64,
 			change_of(writer, process->growth), change_of(writer, process->alloc_rate));
+	if (process->container)
+		fprintf(out, " container=%s", process->container);
 	if (process->comm)
 		fprintf(out, " comm=%s", process->comm);
 	error = fclose(out) ? -ENOMEM : pprof_texts__comment(writer->texts, "process: %s", text);

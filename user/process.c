@@ -151,6 +151,19 @@ int process__comm(pid_t pid, char comm[COMM_SIZE])
 	return 0;
 }
 
+int process__container(pid_t pid, char id[CONTAINER_SIZE])
+{
+	char *text;
+	int error = proc__read(pid, "cgroup", &text);
+
+	*id = '\0';
+	if (error)
+		return error;
+	container__of_cgroups(text, id);
+	free(text);
+	return 0;
+}
+
 /*
  * The kernel escapes nothing but the newline in these paths (fs/proc/task_mmu.c: seq_path with
  * "\n"), so nothing else is undone: a backslash is the file's own.

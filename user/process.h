@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "container.h"
+
 enum { COMM_SIZE = 16 }; /* TASK_COMM_LEN, with its zero */
 
 enum mapping_prot { MAPPING_READ = 1, MAPPING_WRITE = 2, MAPPING_EXEC = 4 };
@@ -34,6 +36,7 @@ const struct mapping *mappings__find(const struct mappings *mappings,
 				     uint64_t address); /* or NULL */
 
 int process__comm(pid_t pid, char comm[COMM_SIZE]);
+int process__container(pid_t pid, char id[CONTAINER_SIZE]); /* "": it is in none */
 
 enum process_state { PROCESS_ALIVE, PROCESS_ZOMBIE, PROCESS_KERNEL_THREAD };
 struct process_status {

@@ -151,9 +151,10 @@ static int make_room(void *items, size_t *size, size_t count, size_t item)
 int snapshot__add_process(struct snapshot *snapshot, const struct process *process)
 {
 	const char *comm = snapshot__intern(snapshot, process->comm);
+	const char *container = snapshot__intern(snapshot, process->container);
 	struct process *added;
 
-	if (process->comm && !comm)
+	if ((process->comm && !comm) || (process->container && !container))
 		return -ENOMEM;
 	if (make_room(&snapshot->processes, &snapshot->process_size, snapshot->process_count,
 		      sizeof(*process)))
@@ -161,6 +162,7 @@ int snapshot__add_process(struct snapshot *snapshot, const struct process *proce
 	added = &snapshot->processes[snapshot->process_count];
 	*added = *process;
 	added->comm = comm;
+	added->container = container;
 	return (int)snapshot->process_count++;
 }
 

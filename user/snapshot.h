@@ -72,6 +72,7 @@ struct stack {
 struct process {
 	pid_t pid;
 	const char *comm; /* bytes as the kernel gave them */
+	const char *container; /* its id or name, one word; NULL: in none, or not known */
 	bool exited;
 	struct counters counters;
 	uint64_t failed_count, unmatched_frees;

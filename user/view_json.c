@@ -67,6 +67,7 @@ static void show_process(struct json *json, const struct snapshot *snapshot,
 	json__open(json, NULL, '{');
 	json__integer(json, "pid", process->pid);
 	json__string(json, "comm", process->comm);
+	json__string(json, "container", process->container);
 	json__bool(json, "exited", process->exited);
 	show_counters(json, &process->counters);
 	if (!snapshot__header(snapshot)->without_peaks)

@@ -38,6 +38,7 @@ struct watched { /* a process, from its start or exec to its end: a book */
 	pid_t pid;
 	uint64_t start; /* clock ticks after boot: tells it from an earlier process with this pid */
 	char comm[COMM_SIZE];
+	char container[CONTAINER_SIZE]; /* "": in none */
 	bool exited, shown; /* shown: in a snapshot since it exited */
 	bool ignored;       /* its name is not asked for; until its end it only takes a book */
 	struct ranges *ranges;

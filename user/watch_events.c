@@ -120,6 +120,7 @@ static struct watched *add_watched(struct watch *watch, uint32_t book, pid_t pid
 		snprintf(watched->comm, sizeof(watched->comm), "%s", record->comm);
 	else
 		process__comm(pid, watched->comm);
+	process__container(pid, watched->container);
 	watched->start = status.start_time;
 	watched->book = book;
 	watched->pid = pid;

@@ -36,6 +36,33 @@ refused() { # STATUS TEXT COMMAND…: one line that has the text
 	finish
 }
 
+in_container() { # PID ID: where cgroups can be made here
+	local mount
+	for mount in $(awk '$3 ~ /^cgroup/ { print $2 }' /proc/mounts); do
+		mkdir -p "$mount/docker/$2" 2>/dev/null || continue
+		echo "$1" 2>/dev/null >"$mount/docker/$2/cgroup.procs" && CGROUP=$mount/docker && return
+		rmdir "$mount/docker/$2" "$mount/docker" 2>/dev/null || true
+	done
+	return 1
+}
+
+@test "the container of a process is in the file" {
+	local id
+	id=$(printf '%064x' $$)
+	workload shapes
+	in_container "$WORK" "$id" || skip "no cgroup can be made here"
+	observe record -o "$T/heap.pb.gz" -p "$WORK" 0.3
+	work
+	kill -INT "$WATCH"
+	ended 0
+	finish
+	rmdir "$CGROUP/$id"
+	rmdir "$CGROUP" 2>/dev/null || true
+	reported
+	equal "$id" "$(jq -r '.processes[0].container' "$SNAPSHOT")" container
+	! command -v go >/dev/null || HOME=$T go tool pprof -tags "$T/heap.pb.gz" 2>/dev/null | grep -q "$id"
+}
+
 @test "record ends with its target, and has what it held" {
 	workload shapes
 	observe record -o "$T/heap.pb.gz" -p "$WORK" 0.3

@@ -98,6 +98,7 @@ static inline void sample_processes(struct snapshot *snapshot)
 	const struct process perl = {
 		.pid = 24916,
 		.comm = "perl",
+		.container = "web-1",
 		.start = 1,
 		.failed_count = 1,
 		.unmatched_frees = 2,

@@ -82,6 +82,7 @@ static void same_process(const struct process *a, const struct process *b)
 {
 	assert_int_equal(a->pid, b->pid);
 	same_string(a->comm, b->comm);
+	same_string(a->container, b->container);
 	assert_int_equal(a->exited, b->exited);
 	assert_int_equal(a->start, b->start);
 	assert_int_equal(a->failed_count, b->failed_count);
