@@ -427,12 +427,15 @@ struct aging_pieces {
 	uint32_t book;
 };
 
-static void on_piece(void *context, uint64_t stack, uint64_t bytes, uint64_t count, uint64_t birth)
+static void on_piece(void *context, const struct ranges_change *piece, uint64_t birth)
 {
 	struct aging_pieces *pieces = context;
+	const struct collector *collector = pieces->making->collector;
 
-	if (birth + pieces->making->collector->older_ns <= pieces->making->now)
-		age_site(pieces->making, pieces->book, stack, bytes, count);
+	if (birth + collector->older_ns <= pieces->making->now &&
+	    watch__sizes(collector->watch, piece->length))
+		age_site(pieces->making, pieces->book, piece->stack, piece->added_bytes,
+			 piece->added_count);
 }
 
 static int see_aged(struct making *making, enum family family)

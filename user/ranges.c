@@ -8,7 +8,7 @@
 enum { PAGE = 4096 }; /* x86-64 */
 
 struct origin { /* one mmap call */
-	uint64_t stack, birth;
+	uint64_t stack, length, birth;
 	uint64_t pieces; /* ranges that are left of it */
 };
 
@@ -101,6 +101,7 @@ static void report_removed(struct ranges *ranges, const struct origin *origin, u
 {
 	struct ranges_change change = {
 		.stack = origin->stack,
+		.length = origin->length,
 		.removed_bytes = bytes,
 		.removed_count = !origin->pieces,
 	};
@@ -168,7 +169,12 @@ int ranges__unmap(struct ranges *ranges, uint64_t address, uint64_t length)
 int ranges__map(struct ranges *ranges, uint64_t address, uint64_t length, uint64_t stack,
 		uint64_t birth)
 {
-	struct ranges_change change = { .stack = stack, .added_bytes = length, .added_count = 1 };
+	const struct ranges_change change = {
+		.stack = stack,
+		.length = length,
+		.added_bytes = length,
+		.added_count = 1,
+	};
 	struct range range = { address, page_up(address + length), 0, NULL };
 	int error;
 
@@ -181,7 +187,7 @@ int ranges__map(struct ranges *ranges, uint64_t address, uint64_t length, uint64
 	range.origin = calloc(1, sizeof(*range.origin));
 	if (!range.origin)
 		return -ENOMEM;
-	*range.origin = (struct origin){ stack, birth, 1 };
+	*range.origin = (struct origin){ stack, length, birth, 1 };
 	error = insert(ranges, find(ranges, address), range);
 	if (error)
 		free(range.origin);
@@ -214,12 +220,16 @@ void ranges__each(const struct ranges *ranges, ranges_piece call, void *context)
 {
 	for (size_t i = 0; i < ranges->count; i++) {
 		const struct range *range = &ranges->items[i];
-		int first = 1;
+		struct ranges_change piece = {
+			.stack = range->origin->stack,
+			.length = range->origin->length,
+			.added_bytes = range->end - range->start - range->slack,
+			.added_count = 1,
+		};
 
 		/* Pieces of one mapping lie in order: look back for an earlier one. */
-		for (size_t j = 0; range->origin->pieces > 1 && first && j < i; j++)
-			first = ranges->items[j].origin != range->origin;
-		call(context, range->origin->stack, range->end - range->start - range->slack, first,
-		     range->origin->birth);
+		for (size_t j = 0; range->origin->pieces > 1 && piece.added_count && j < i; j++)
+			piece.added_count = ranges->items[j].origin != range->origin;
+		call(context, &piece, range->origin->birth);
 	}
 }

@@ -14,6 +14,7 @@ struct ranges;
 /* A change of what the mappings made by `stack` hold: never both an addition and a removal. */
 struct ranges_change {
 	uint64_t stack;
+	uint64_t length; /* of the whole mapping, as it was asked for */
 	uint64_t added_bytes, added_count;
 	uint64_t removed_bytes, removed_count;
 };
@@ -31,9 +32,9 @@ int ranges__unmap(struct ranges *ranges, uint64_t address, uint64_t length);
 int ranges__remap(struct ranges *ranges, uint64_t old_address, uint64_t old_length,
 		  uint64_t address, uint64_t length, int keep, uint64_t stack, uint64_t birth);
 
-/* What is mapped now, piece by piece; `count` is 1 for the first piece of a mapping, else 0. */
-typedef void (*ranges_piece)(void *context, uint64_t stack, uint64_t bytes, uint64_t count,
-			     uint64_t birth);
+/* What is mapped now, piece by piece: one of added_bytes, and added_count 1 if it is its mapping's
+ * first. */
+typedef void (*ranges_piece)(void *context, const struct ranges_change *piece, uint64_t birth);
 void ranges__each(const struct ranges *ranges, ranges_piece call, void *context);
 
 #endif

@@ -72,6 +72,8 @@ bool watch__is_over(const struct watch *watch); /* the processes named have all 
 /* Forgets processes that ended and were shown. */
 void watch__sweep(struct watch *watch);
 
+/* Whether blocks of this size are in sites (--min-size, --max-size). */
+bool watch__sizes(const struct watch *watch, uint64_t size);
 /* Of every process that is or was observed. */
 struct stack_losses watch__stack_losses(const struct watch *watch);
 

@@ -59,32 +59,41 @@ struct watched *watch__find(const struct watch *watch, uint32_t book)
 	return watched;
 }
 
-/* What the program's own mappings hold has changed. */
+bool watch__sizes(const struct watch *watch, uint64_t size)
+{
+	const struct probe_options *o = &watch->options.probe;
+
+	return size >= o->min_size && size <= o->max_size;
+}
+
+static void account__change(struct account *account, const struct ranges_change *change)
+{
+	account->live_bytes += change->added_bytes - change->removed_bytes;
+	account->live_count += change->added_count - change->removed_count;
+	account->freed_bytes += change->removed_bytes;
+	account->freed_count += change->removed_count;
+	if (account->live_bytes > account->peak_bytes)
+		account->peak_bytes = account->live_bytes;
+}
+
+/* What the program's own mappings hold has changed. Filters leave it out of sites, as in the heap. */
 static void on_range(void *context, const struct ranges_change *change)
 {
 	struct watched *watched = context;
-	struct account *accounts[2] = { &watched->map_total, NULL };
 	struct map_site *site;
 
+	account__change(&watched->map_total, change);
+	if (!watch__sizes(watched->watch, change->length))
+		return;
 	HASH_FIND(hh, watched->map_sites, &change->stack, sizeof(change->stack), site);
 	if (!site) {
 		site = calloc(1, sizeof(*site));
-		if (site) {
-			site->stack = change->stack;
-			HASH_ADD(hh, watched->map_sites, stack, sizeof(site->stack), site);
-		}
+		if (!site)
+			return;
+		site->stack = change->stack;
+		HASH_ADD(hh, watched->map_sites, stack, sizeof(site->stack), site);
 	}
-	accounts[1] = site ? &site->account : NULL;
-	for (int i = 0; i < 2 && accounts[i]; i++) {
-		struct account *account = accounts[i];
-
-		account->live_bytes += change->added_bytes - change->removed_bytes;
-		account->live_count += change->added_count - change->removed_count;
-		account->freed_bytes += change->removed_bytes;
-		account->freed_count += change->removed_count;
-		if (account->live_bytes > account->peak_bytes)
-			account->peak_bytes = account->live_bytes;
-	}
+	account__change(&site->account, change);
 }
 
 static void watched__free(struct watched *watched)
@@ -416,7 +425,6 @@ static bool is_allocators_own(struct watch *watch, const struct watched *watched
 static void on_map_event(struct watch *watch, struct watched *watched, const struct event *event)
 {
 	enum { DONTUNMAP = 4 }; /* MREMAP_DONTUNMAP */
-	const struct probe_options *o = &watch->options.probe;
 	uint64_t total = watched->map_total.live_bytes + event->heap_peak;
 	bool counted;
 
@@ -425,8 +433,7 @@ static void on_map_event(struct watch *watch, struct watched *watched, const str
 	switch (event->type) {
 	case EVENT_MAP:
 		counted = is_heap_mapping(event) &&
-			  !is_allocators_own(watch, watched, event->stack) &&
-			  event->length >= o->min_size && event->length <= o->max_size;
+			  !is_allocators_own(watch, watched, event->stack);
 		if (counted)
 			ranges__map(watched->ranges, event->address, event->length, event->stack,
 				    event->time);

@@ -2,9 +2,9 @@
 # The program's own anonymous mappings, by range.
 load helper
 
-mapped() { # CASE
+mapped() { # CASE [OPTION…]
 	workload maps "$1"
-	observe --json --top 0 --family mmap -p "$WORK" 0.3
+	observe --json --top 0 --family mmap -p "$WORK" "${@:2}" 0.3
 	work
 	snapshot
 }
@@ -57,6 +57,19 @@ mmap_sum() {
 @test "mremap shrinks" {
 	mapped shrink
 	equal $((4 * 4096)) "$(mmap_sum)" "live bytes"
+	finish
+}
+
+# 10 pages, of which mremap makes 4: sites have what passes the filter when it is mapped, totals have all.
+@test "--min-size and --max-size leave mappings out of the sites, not out of the totals" {
+	mapped shrink --min-size $((8 * 4096))
+	equal '{"private_map":0}' "$(live_bytes | jq -c .)" "live bytes of sites, large ones"
+	snapshot_says ".totals.live_bytes == 4 * 4096 and .totals.alloc_bytes == 14 * 4096"
+	finish
+	rm -f "$T/line" "$T/err"
+	mapped shrink --max-size $((8 * 4096))
+	equal '{"moved_map":16384}' "$(live_bytes | jq -c .)" "live bytes of sites, small ones"
+	snapshot_says ".totals.live_bytes == 4 * 4096 and .totals.alloc_bytes == 14 * 4096"
 	finish
 }
 
