@@ -2,6 +2,7 @@
 /* doctor: what this kernel, these privileges and this target allow, and why not. */
 #include <errno.h>
 #include <linux/capability.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +12,25 @@
 
 #include "attach.h"
 #include "command.h"
+#include "line.h"
 #include "object.h"
 #include "plan.h"
 #include "process.h"
 #include "unwind_table.h"
+
+/* One line; names of processes and files are data. */
+static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
+{
+	struct line line;
+	va_list arguments;
+
+	line__init(&line, 0);
+	va_start(arguments, format);
+	line__vformat(&line, format, arguments);
+	va_end(arguments);
+	line__show(&line, stdout);
+	line__fini(&line);
+}
 
 static const struct {
 	int number;
@@ -45,11 +61,11 @@ static bool show_privileges(void)
 
 		all &= has;
 		if (!has)
-			printf("privileges   no %s, needed %s: run it with sudo\n",
-			       capabilities[i].name, capabilities[i].why);
+			say("privileges   no %s, needed %s: run it with sudo", capabilities[i].name,
+			    capabilities[i].why);
 	}
 	if (all)
-		printf("privileges   all that are needed\n");
+		say("privileges   all that are needed");
 	return all;
 }
 
@@ -66,11 +82,11 @@ static int show_links(struct attach_trials *trials)
 		int error = trials->error[rung];
 
 		if (error)
-			printf("links        %-8s no: %s; it needs %s\n", rung__name(rung),
-			       strerror(-error), needs[rung]);
+			say("links        %-8s no: %s; it needs %s", rung__name(rung),
+			    strerror(-error), needs[rung]);
 		else
-			printf("links        %-8s works%s\n", rung__name(rung),
-			       rung == chosen ? ", is used" : "");
+			say("links        %-8s works%s", rung__name(rung),
+			    rung == chosen ? ", is used" : "");
 	}
 	return chosen;
 }
@@ -79,14 +95,15 @@ static void show_seccomp(int rung, bool *kills)
 {
 	int error = attach__try_seccomp(rung, kills);
 
-	if (error)
-		printf("seccomp      not known: %s\n", strerror(-error));
-	else if (*kills)
-		printf("seccomp      return probes would kill a process under a seccomp "
-		       "filter: none is armed there;\n"
-		       "             returns are seen at `ret` instructions, which costs more\n");
-	else
-		printf("seccomp      return probes are safe in processes under a seccomp filter\n");
+	if (error) {
+		say("seccomp      not known: %s", strerror(-error));
+	} else if (*kills) {
+		say("seccomp      return probes would kill a process under a seccomp filter: "
+		    "none is armed there;");
+		say("             returns are seen at `ret` instructions, which costs more");
+	} else {
+		say("seccomp      return probes are safe in processes under a seccomp filter");
+	}
 }
 
 static const char *return_text(const struct plan_item *item, char text[64])
@@ -115,14 +132,13 @@ static void show_item(const struct plan_item *item)
 	char text[64];
 
 	if (item->error) {
-		printf("  %-28s not observed: %s\n", item->entry.name,
-		       item->error == -ENOTSUP ? "its returns cannot all be found and it may throw"
-					       : strerror(-item->error));
+		say("  %-28s not observed: %s", item->entry.name,
+		    item->error == -ENOTSUP ? "its returns cannot all be found and it may throw"
+					    : strerror(-item->error));
 		return;
 	}
-	printf("  %-28s +%-4lu %-34s %s%s\n", item->entry.name,
-	       (unsigned long)item->placement.offset, item->placement.instruction, cost_text(item),
-	       return_text(item, text));
+	say("  %-28s +%-4lu %-34s %s%s", item->entry.name, (unsigned long)item->placement.offset,
+	    item->placement.instruction, cost_text(item), return_text(item, text));
 }
 
 static int show_object(const struct object *object, bool avoid_returns)
@@ -134,13 +150,12 @@ static int show_object(const struct object *object, bool avoid_returns)
 	int count, error = plan__make(object, &options, &plan);
 
 	if (error) {
-		printf("object       %s: not looked at: %s\n", object__path(object),
-		       strerror(-error));
+		say("object       %s: not looked at: %s", object__path(object), strerror(-error));
 		return 0;
 	}
 	count = plan.count;
 	if (count)
-		printf("allocator    %s\n", object__path(object));
+		say("allocator    %s", object__path(object));
 	for (size_t i = 0; i < plan.count; i++)
 		show_item(&plan.items[i]);
 	plan__free(&plan);
@@ -153,12 +168,12 @@ static void show_unwinding(const struct object *object)
 	int error = unwind_table__build(object, &table);
 
 	if (error) {
-		printf("unwinding    %s: no table (%s): frame pointers are used\n",
-		       object__name(object), strerror(-error));
+		say("unwinding    %s: no table (%s): frame pointers are used", object__name(object),
+		    strerror(-error));
 		return;
 	}
-	printf("unwinding    %-40s %7zu rows, %5zu KiB\n", object__name(object), table.row_count,
-	       table.row_count * sizeof(*table.rows) / 1024);
+	say("unwinding    %-40s %7zu rows, %5zu KiB", object__name(object), table.row_count,
+	    table.row_count * sizeof(*table.rows) / 1024);
 	unwind_table__free(&table);
 }
 
@@ -200,12 +215,11 @@ static int show_target(pid_t pid, bool seccomp_kills)
 	}
 	process__comm(pid, comm);
 	objects = objects__new();
-	printf("target       %s[%d]%s\n", comm, pid,
-	       status.seccomp ? ", under a seccomp filter" : "");
+	say("target       %s[%d]%s", comm, pid, status.seccomp ? ", under a seccomp filter" : "");
 	found = show_objects(objects, pid, &mappings, seccomp_kills && status.seccomp, false);
 	if (!found)
-		printf("allocator    none found: a static program needs its symbol table; "
-		       "Go has an allocator of its own\n");
+		say("allocator    none found: a static program needs its symbol table; "
+		    "Go has an allocator of its own");
 	show_objects(objects, pid, &mappings, false, true);
 	objects__free(objects);
 	mappings__free(&mappings);
@@ -220,10 +234,10 @@ int command_doctor(const struct options *options)
 	int rung, status;
 
 	uname(&name);
-	printf("kernel       %s %s %s, %s\n", name.sysname, name.release, name.machine,
-	       access("/sys/kernel/btf/vmlinux", R_OK)
-		       ? "no BTF: BPF programs cannot be fitted to it (CONFIG_DEBUG_INFO_BTF)"
-		       : "with BTF");
+	say("kernel       %s %s %s, %s", name.sysname, name.release, name.machine,
+	    access("/sys/kernel/btf/vmlinux", R_OK)
+		    ? "no BTF: BPF programs cannot be fitted to it (CONFIG_DEBUG_INFO_BTF)"
+		    : "with BTF");
 	privileged = show_privileges();
 	rung = show_links(&trials);
 	status = rung < 0 || !privileged;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,20 +129,26 @@ void line__put(struct line *line, const char *text)
 	}
 }
 
-void line__format(struct line *line, const char *format, ...)
+void line__vformat(struct line *line, const char *format, va_list arguments)
 {
 	char *text = NULL;
-	va_list arguments;
 
-	va_start(arguments, format);
 	if (vasprintf(&text, format, arguments) < 0) {
 		line->error = line->error ? line->error : -ENOMEM;
 		text = NULL;
 	}
-	va_end(arguments);
 	if (text)
 		line__put(line, text);
 	free(text);
+}
+
+void line__format(struct line *line, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	line__vformat(line, format, arguments);
+	va_end(arguments);
 }
 
 int line__width(const char *text)

@@ -6,6 +6,7 @@
  * that reorder text and bytes that are no UTF-8 become "\x1b" or "\u{202e}". It is cut, with a '~'
  * as its last character, where it would be wider than allowed.
  */
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -26,6 +27,8 @@ void line__fini(struct line *line);
 
 void line__put(struct line *line, const char *text);
 void line__format(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void line__vformat(struct line *line, const char *format, va_list arguments)
+	__attribute__((format(printf, 2, 0)));
 /* `text`, filled with spaces to `width` columns. Longer text is cut if `cut`, else it runs over. */
 void line__cell(struct line *line, const char *text, int width, bool cut);
 void line__fill(struct line *line, int column); /* spaces up to it */

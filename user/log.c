@@ -4,18 +4,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "line.h"
+
 /* One write a line, so that lines of two processes do not mix. */
 static void say(const char *format, va_list arguments)
 {
-	char line[1024];
-	int length = vsnprintf(line, sizeof(line), format, arguments);
+	struct line line;
 
-	if (length < 0)
-		return;
-	for (char *c = line; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?'; /* names are data: no control character reaches the terminal */
-	fprintf(stderr, "memwatch: %s\n", line);
+	line__init(&line, 0);
+	line__put(&line, "memwatch: ");
+	line__vformat(&line, format, arguments);
+	line__show(&line, stderr);
+	line__fini(&line);
 }
 
 void log__error(const char *format, ...)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef MEMWATCH_LOG_H
 #define MEMWATCH_LOG_H
-/* One line on standard error, after "memwatch: ". Results never go here. */
+/*
+ * One line on standard error, after "memwatch: ", whatever the names in it hold (line.h). Results
+ * never go here.
+ */
 
 enum log_level { LOG_QUIET, LOG_NORMAL, LOG_VERBOSE };
 

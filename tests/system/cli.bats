@@ -233,7 +233,22 @@ both_truths() { grep -q '^{' "$T/truth" && grep -q '^{' "$T/other"; }
 	work
 	kill -INT "$WATCH"
 	ended 0
-	! grep -q $'\e' "$T/out"
+	equal 0 "$(grep -c $'\e' "$T/out")" "raw lines"
+	finish
+}
+
+@test "a comm of C1 and bidi characters and invalid bytes reaches no terminal as such" {
+	local name=$'c1\xc2\x9b31m\xe2\x80\xaex\xff'
+	cp "$W/shapes" "$T/$name"
+	workload "$T/$name"
+	observe --plain -p "$WORK" 0.3
+	work
+	kill -INT "$WATCH"
+	ended 0
+	"$MEMWATCH" doctor -p "$WORK" >"$T/doctor" 2>&1 3>&- {LINE}>&-
+	grep -qF "observing c1\\u{9b}31m\\u{202e}x\\xff[$WORK]" "$T/err"
+	grep -qF "target       c1\\u{9b}31m\\u{202e}x\\xff[$WORK]" "$T/doctor"
+	equal 0 "$(cat "$T/out" "$T/err" "$T/doctor" | LC_ALL=C grep -cP '[\x80-\xff\e]')" "raw lines"
 	finish
 }
 
