@@ -9,7 +9,7 @@
 #include "../bpf/memwatch.h"
 #include "units.h"
 
-enum { DEFAULT_TOP = 10, DEFAULT_INTERVAL_S = 2 };
+enum { DEFAULT_TOP = 10, DEFAULT_INTERVAL_S = 2, SHORTEST_NS = 1000 * 1000 };
 
 struct choice {
 	const char *name;
@@ -102,10 +102,10 @@ enum {
 	DIFF = 1 << VERB_DIFF,
 	EXPORT = 1 << VERB_EXPORT,
 	DOCTOR = 1 << VERB_DOCTOR,
-	OBSERVE = TOP | RECORD | DOCTOR,
-	SHOW = TOP | REPORT | DIFF | DOCTOR,
+	OBSERVE = TOP | RECORD,
+	SHOW = TOP | REPORT | DIFF,
 	SELECT = SHOW | EXPORT,
-	ANY = OBSERVE | SELECT,
+	ANY = OBSERVE | SELECT | DOCTOR,
 };
 
 static const struct {
@@ -115,7 +115,7 @@ static const struct {
 	const char *help;
 	unsigned int verbs;
 } table[OPTIONS] = {
-	[OPT_PID] = { 'p', "pid", "PID[,PID...]", "these processes", OBSERVE },
+	[OPT_PID] = { 'p', "pid", "PID[,PID...]", "these processes", OBSERVE | DOCTOR },
 	[OPT_NAME] = { 'n', "name", "GLOB",
 		       "processes whose name matches, those that start later too", OBSERVE },
 	[OPT_SORT] = { 's', "sort", "KEY", "live (default), count, alloc, allocs, peak, growth",
@@ -128,7 +128,8 @@ static const struct {
 	[OPT_NATIVE] = { 0, "native", NULL,
 			 "with --by: charge native frames also in Python programs", SHOW },
 	[OPT_FAMILY] = { 0, "family", "FAMILY",
-			 "heap, mmap (the program's own anonymous mappings), all (default)", ANY },
+			 "heap, mmap (the program's own anonymous mappings), all (default)",
+			 OBSERVE | SELECT },
 	[OPT_INCLUDE] = { 0, "include", "GLOB",
 			  "keep sites with this file, function or module in any frame", SELECT },
 	[OPT_EXCLUDE] = { 0, "exclude", "GLOB", "drop them", SELECT },
@@ -255,6 +256,13 @@ static int parse_duration(const char *what, const char *value, uint64_t *ns)
 		       : 0;
 }
 
+/* After or between which something is done. */
+static int parse_period(const char *what, const char *value, uint64_t *ns)
+{
+	return parse_duration(what, value, ns)
+		       ?: (*ns < SHORTEST_NS ? refuse(what, value, "at least 1ms is wanted") : 0);
+}
+
 static int parse_pids(struct options *options, const char *value)
 {
 	const char *at = value;
@@ -315,14 +323,11 @@ static int set_amount(struct options *o, enum option_id id, const char *what, co
 		o->query.top = number;
 		break;
 	case OPT_MIN_SIZE:
-		error = parse_bytes(what, value, &o->min_size);
-		break;
+		return parse_bytes(what, value, &o->min_size);
 	case OPT_MAX_SIZE:
-		error = parse_bytes(what, value, &o->max_size);
-		break;
+		return parse_bytes(what, value, &o->max_size);
 	case OPT_OLDER:
-		error = parse_duration(what, value, &o->older_ns);
-		break;
+		return parse_duration(what, value, &o->older_ns);
 	case OPT_DEPTH:
 		error = parse_number(what, value, SIZE_MAX, &number);
 		o->depth = number;
@@ -338,17 +343,13 @@ static int set_amount(struct options *o, enum option_id id, const char *what, co
 	case OPT_MAX_DEPTH:
 		return parse_depth(what, value, &o->max_frames);
 	case OPT_FOR:
-		error = parse_duration(what, value, &o->for_ns);
-		break;
+		return parse_period(what, value, &o->for_ns);
 	case OPT_EVERY:
-		error = parse_duration(what, value, &o->every_ns);
-		break;
+		return parse_period(what, value, &o->every_ns);
 	case OPT_GREW:
-		error = parse_bytes(what, value, &o->grew);
-		break;
+		return parse_bytes(what, value, &o->grew);
 	case OPT_FAIL:
-		error = parse_bytes(what, value, &o->fail_on_growth);
-		break;
+		return parse_bytes(what, value, &o->fail_on_growth);
 	default:
 		break;
 	}
@@ -461,7 +462,7 @@ static int parse_positional(struct options *options, char **arguments, int count
 				: "INTERVAL and COUNT are all that is taken; see memwatch --help");
 	if (count > 0) {
 		error = units__parse_duration(arguments[0], &options->interval_ns);
-		if (error || options->interval_ns < 1000000 ||
+		if (error || options->interval_ns < SHORTEST_NS ||
 		    options->interval_ns > 86400000000000ULL)
 			return refuse("argument", arguments[0],
 				      "no verb of this build and no interval in seconds "
@@ -485,6 +486,8 @@ static int check(const struct options *o)
 		return refuse("--min-size", "", "is above --max-size: no block would be counted");
 	if (o->json && o->plain)
 		return refuse("--plain", "", "not together with --json");
+	if (o->output && !*o->output)
+		return refuse("--output", "", "the name of a file is wanted");
 	if (o->verb == VERB_RECORD && !o->output)
 		return refuse("record", "", "-o FILE is wanted");
 	if (o->verb == VERB_EXPORT && !o->format)
