@@ -16,6 +16,7 @@
 #include "object.h"
 #include "plan.h"
 #include "process.h"
+#include "show.h"
 #include "unwind_table.h"
 
 /* One line; names of processes and files are data. */
@@ -245,5 +246,5 @@ int command_doctor(const struct options *options)
 		show_seccomp(rung, &kills);
 	for (size_t i = 0; i < options->pid_count; i++)
 		status |= show_target(options->pids[i], kills);
-	return status;
+	return show__status(show__flush()) ?: status;
 }

@@ -30,10 +30,18 @@ int show__snapshot(const struct options *options, const struct snapshot *snapsho
 	return view_text__show(stdout, snapshot, &view);
 }
 
+int show__flush(void)
+{
+	errno = 0;
+	if (!fflush(stdout) && !ferror(stdout))
+		return 0;
+	return errno ? -errno : -EIO;
+}
+
 int show__status(int error)
 {
 	if (!error || error == -EPIPE)
 		return 0;
-	log__error("%s", strerror(-error));
+	log__error("%s%s", ferror(stdout) ? "standard output: " : "", strerror(-error));
 	return 1;
 }

@@ -124,23 +124,34 @@ beside() { # FILE
 	finish
 }
 
-@test "standard output closed" {
+@test "standard output closed: said before anything is attached; record needs none" {
 	local status=0
 	workload basic
 	timeout 60 "$MEMWATCH" --json -p "$WORK" 0.1 3 >&- 2>"$T/err" 3>&- {LINE}>&- || status=$?
 	equal 1 "$status" "exit status"
-	equal 1 "$(grep -vc '^memwatch: observing' "$T/err")" "lines of complaint"
+	equal "memwatch: standard output is closed: nothing can be shown" "$(cat "$T/err")" "what is said"
+	"$MEMWATCH" record -q -p "$WORK" --for 0.1 -o "$T/heap.pb.gz" <&- >&- 2>&- 3>&- {LINE}>&-
+	[[ -s $T/heap.pb.gz ]]
 	untouched
 	work
 	finish
 }
 
-@test "a full disk" {
+full() { # ARGUMENT…: standard output is a full disk
 	local status=0
+	timeout 60 "$MEMWATCH" "$@" >/dev/full 2>"$T/err" 3>&- {LINE}>&- || status=$?
+	equal 1 "$status" "exit status of memwatch $*"
+	equal "memwatch: standard output: No space left on device" \
+		"$(grep -v '^memwatch: observing' "$T/err")" "what is said"
+}
+
+@test "a full disk" {
 	workload basic
-	timeout 60 "$MEMWATCH" --json -p "$WORK" 0.1 3 >/dev/full 2>"$T/err" 3>&- {LINE}>&- || status=$?
-	equal 1 "$status" "exit status"
-	equal 1 "$(grep -vc '^memwatch: observing' "$T/err")" "lines of complaint"
+	full --json -p "$WORK" 0.1 3
+	full --plain -p "$WORK" 0.1 3
+	full --help
+	full --version
+	full doctor
 	untouched
 	work
 	finish
@@ -189,4 +200,9 @@ beside() { # FILE
 	complains 2 -p 1 nan
 	complains 2 -p 1 1 0
 	complains 2 -p 1 1 1.5
+	complains 2 record -p 1 -o ''
+	complains 2 record -p 1 -o x --for 0
+	complains 2 record -p 1 -o x --every 0
+	complains 2 doctor -p 1 --json
+	complains 2 doctor -n '*'
 }
