@@ -77,12 +77,14 @@ static int show(const struct options *options, const struct difference *differen
 static int judge(const struct options *options, const struct difference *difference)
 {
 	double growth = difference__change(difference->old.live_bytes, difference->now.live_bytes);
-	char grew[UNITS_TEXT], limit[UNITS_TEXT];
+	double limit = (double)options->fail_on_growth;
+	char grew[UNITS_TEXT], more[UNITS_TEXT], most[UNITS_TEXT];
 
-	if (options->fail_on_growth == UINT64_MAX || growth <= (double)options->fail_on_growth)
+	if (options->fail_on_growth == UINT64_MAX || growth <= limit)
 		return 0;
-	log__error("live bytes grew by %s: more than %s", units__size(grew, growth, false),
-		   units__size(limit, (double)options->fail_on_growth, false));
+	log__error("live bytes grew by %s: %s more than the %s allowed",
+		   units__size(grew, growth, false), units__size(more, growth - limit, false),
+		   units__size(most, limit, false));
 	return STATUS_GREW;
 }
 

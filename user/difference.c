@@ -292,7 +292,7 @@ int difference__make(struct difference *difference, const struct snapshot *old,
 	struct matching matching = { .difference = difference, .query = query };
 	int error;
 
-	*difference = (struct difference){ 0 };
+	*difference = (struct difference){ .grew = grew };
 	matching.match = frame_match__new(old, now, query->by == BY_STACK);
 	error = matching.match ? match(&matching, old, now) : -ENOMEM;
 	error = error ? error : sum_up(old, query, &difference->old);

@@ -29,6 +29,7 @@ struct change_sum {
 struct difference {
 	struct change *items; /* ranked by how much they changed in what `sort` says; see below */
 	size_t count;
+	uint64_t grew; /* what did not grow by so many bytes was left out; 0: nothing was */
 	size_t all; /* before `top` cut it */
 	struct change_sum sums[CHANGE_KINDS]; /* of all */
 	struct counters old, now; /* of all sites that the query's filters keep */

@@ -85,7 +85,10 @@ static void show_sums(struct text *text)
 			     names[kind], units__size(number, sum->bytes, true), sum->count, row,
 			     sum->count == 1 ? "" : plural);
 	}
-	if (!text->difference->all)
+	if (!text->difference->all && text->difference->grew)
+		line__format(&text->line, "nothing grew by as much as --grew asks for (%s)",
+			     units__size(number, (double)text->difference->grew, false));
+	else if (!text->difference->all)
 		line__put(&text->line, "nothing changed");
 	show_line(text);
 }

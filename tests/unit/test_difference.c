@@ -213,9 +213,9 @@ static void families_are_told_apart(void **state)
 	snapshot__free(now);
 }
 
-static void check_text(struct query query, const char *expected)
+static void check_text(struct query query, uint64_t grew, const char *expected)
 {
-	struct pair pair = compare(query, 0);
+	struct pair pair = compare(query, grew);
 	const struct view view = { .query = query };
 	char *text = NULL;
 	size_t size;
@@ -236,21 +236,28 @@ static void check_text(struct query query, const char *expected)
 static void text_begins_with_totals(void **state)
 {
 	(void)state;
-	check_text((struct query){ ALL, .top = 2 },
+	check_text((struct query){ ALL, .top = 2 }, 0,
 		   TOTALS SUMS("stack") " 1  -3.9 KiB (-40 blocks)  now 1000 B in 10\n"
 					"      shrinks  shrinks.c:2  m\n"
 					" 2  +2.0 KiB (+4 blocks)  now 2.1 KiB in 5\n"
 					"      grows  grows.c:1  m\n"
 					"... 2 more\n");
-	check_text((struct query){ ALL, .by = BY_FUNCTION, .top = 1 },
+	check_text((struct query){ ALL, .by = BY_FUNCTION, .top = 1 }, 0,
 		   TOTALS SUMS("function") " 1  -3.9 KiB (-40 blocks)  now 1000 B in 10  shrinks\n"
 					   "... 3 more\n");
+}
+
+static void text_says_that_nothing_grew_so_much(void **state)
+{
+	(void)state;
+	check_text((struct query){ ALL }, 2049,
+		   TOTALS "nothing grew by as much as --grew asks for (2.0 KiB)\n");
 }
 
 static void lines_speak_tracemallocs_words(void **state)
 {
 	(void)state;
-	check_text((struct query){ ALL, .by = BY_LINE },
+	check_text((struct query){ ALL, .by = BY_LINE }, 0,
 		   TOTALS SUMS(
 			   "line") "shrinks.c:2: size=1000 B (-4000 B), count=10 (-40), "
 				   "average=100 B\n"
@@ -271,6 +278,7 @@ int main(void)
 		cmocka_unit_test(addresses_are_not_compared_where_there_is_a_name),
 		cmocka_unit_test(families_are_told_apart),
 		cmocka_unit_test(text_begins_with_totals),
+		cmocka_unit_test(text_says_that_nothing_grew_so_much),
 		cmocka_unit_test(lines_speak_tracemallocs_words),
 	};
 
