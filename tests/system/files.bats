@@ -138,6 +138,76 @@ holds_usr1() {
 	finish
 }
 
+watch_beside() { # NAME ARGUMENT…: one more memwatch; it writes to $T/NAME.out
+	observe "${@:2}" -p "$WORK" 1000
+	mv "$T/out" "$T/$1.out"
+	mv "$T/err" "$T/$1.err"
+	BESIDE+=("$WATCH")
+}
+
+end_beside() {
+	for WATCH in "${BESIDE[@]}"; do
+		kill -INT "$WATCH"
+		ended 0
+	done
+}
+
+# What two that look at different times may say differently.
+timeless() { # FILE of JSON
+	jq -c 'walk(if type == "object" then del(.time, .elapsed_s, .interval_s, .growth_bytes_per_s) else . end)' "$1"
+}
+
+same_json() { # NAME OPTION…
+	"$MEMWATCH" report "$T/heap.pb.gz" --json --top 0 "${@:2}" >"$T/$1.report"
+	[[ -s $T/$1.out ]]
+	diff <(timeless "$T/$1.out") <(timeless "$T/$1.report") >&2
+}
+
+same_text() { # NAME OPTION…: the first line has the time and rates
+	"$MEMWATCH" report "$T/heap.pb.gz" --top 0 "${@:2}" >"$T/$1.report"
+	[[ $(wc -l <"$T/$1.out") -gt 1 ]]
+	diff <(tail -n +2 "$T/$1.out") <(tail -n +2 "$T/$1.report") >&2
+}
+
+# Each saw the same work; each writes once, when it is over.
+same_as_live() { # PROGRAM [ARGUMENT…]
+	BESIDE=()
+	workload "$@"
+	watch_beside record record -o "$T/heap.pb.gz"
+	watch_beside json --json --top 0
+	watch_beside text --plain --top 0
+	watch_beside functions --json --top 0 --by function --cumulative --sort alloc
+	watch_beside lines --plain --top 0 --by line --sort count
+	work '"(end|totals)"'
+	end_beside
+	same_json json
+	jq -e '.sites | length > 0' "$T/json.out"
+	same_text text
+	same_json functions --by function --cumulative --sort alloc
+	same_text lines --by line --sort count
+	finish
+}
+
+@test "report shows what the live command showed" { same_as_live shapes; }
+@test "report shows what the live command showed: C++" { same_as_live cxx; }
+@test "report shows what the live command showed: mappings" { same_as_live maps across; }
+@test "report shows what the live command showed: a truncated stack" { same_as_live deep 300; }
+@test "report shows what the live command showed: sites that rank the same" { same_as_live uppers 40; }
+
+@test "report shows what the live command showed: Python" {
+	cat >"$T/keeps.py" <<-'END'
+		import sys
+		print("ready", flush=True)
+		sys.stdin.readline()
+		kept = [bytearray(5000 + n) for n in range(50)]
+		print('{"totals":{}}', flush=True)
+		sys.stdin.readline()
+		sys.exit(7)
+	END
+	same_as_live /usr/bin/python3 "$T/keeps.py"
+	grep -q 'keeps.py:4: ' "$T/lines.out"
+}
+
 @test "go tool pprof reads our files, and sees the same bytes" {
 	command -v go >/dev/null || skip "no go"
 	recorded
@@ -147,6 +217,34 @@ holds_usr1() {
 	HOME=$T go tool pprof -tags "$T/heap.pb.gz" 2>/dev/null | grep -q "$WORK"
 	HOME=$T go tool pprof -top -diff_base "$T/heap.pb.gz" "$T/heap.pb.gz" >/dev/null 2>&1
 	finish
+}
+
+page() { # PATH: of the web view on $PORT; no proxy stands before loopback
+	python3 - "http://localhost:$PORT$1" >"$T/page" 2>"$T/page.err" <<-'END'
+		import sys, urllib.request as request
+		opener = request.build_opener(request.ProxyHandler({}))
+		sys.stdout.write(opener.open(sys.argv[1], timeout=60).read().decode())
+	END
+}
+
+served() { gone "$VIEW" && echo "pprof is gone" >&2 || page "$1"; }
+
+@test "go tool pprof -http serves our files: a function and its bytes are on the page" {
+	command -v go >/dev/null || skip "no go"
+	recorded
+	finish
+	PORT=$(python3 -c 'import socket; s = socket.create_server(("localhost", 0)); print(s.getsockname()[1])')
+	# The program itself: go tool would leave it behind.
+	HOME=$T "$(HOME=$T go tool -n pprof)" -http="localhost:$PORT" -no_browser "$T/heap.pb.gz" \
+		>"$T/pprof.err" 2>&1 3>&- {LINE}>&- &
+	VIEW=$!
+	wait_for "a page of pprof's" served /ui/top
+	grep -qF '422000 , [{"Name":"large","InlineLabel":"","Flat":400000,"Cum":400000,' "$T/page"
+	grep -qF '{"Name":"few","InlineLabel":"","Flat":0,"Cum":400000,' "$T/page"
+	page '/ui/top?si=alloc_objects'
+	grep -qF '4018 , [{"Name":"churn","InlineLabel":"","Flat":3000,"Cum":3000,' "$T/page"
+	page /ui/flamegraph
+	grep -qF 'large\u0022,\u0022f\u0022:\u0022large\u0022,\u0022v\u0022:400000,' "$T/page"
 }
 
 @test "the Go runtime's heap profiles are read, packed or not" {

@@ -13,7 +13,7 @@ setup() {
 	[[ $EUID = 0 ]] || skip "needs root"
 	T=$BATS_TEST_TMPDIR
 	WORKLOAD_ENV=()
-	WORK='' WATCH=''
+	WORK='' WATCH='' VIEW=''
 	exec {LINE}>/dev/null # something to close for those who must not hold a workload's line
 	[[ -x $MEMWATCH ]] || { echo "$MEMWATCH is not built" >&2; return 1; }
 }
@@ -22,6 +22,7 @@ teardown() {
 	if [[ $EUID = 0 ]]; then
 		show_errors
 		[[ -n $WATCH ]] && kill -KILL "$WATCH" 2>/dev/null
+		[[ -n $VIEW ]] && kill -KILL "$VIEW" 2>/dev/null
 		[[ -n $LINE ]] && exec {LINE}>&-
 		[[ -n $WORK ]] && kill -KILL "$WORK" 2>/dev/null
 		wait
