@@ -258,6 +258,52 @@ served() { gone "$VIEW" && echo "pprof is gone" >&2 || page "$1"; }
 	refused 1 "holds no peaks" report "$T/go.pb" --sort peak
 }
 
+# Runs shapes on an allocator that profiles itself; go tool pprof makes a profile of the text that it writes.
+profiled() { # LIBRARY VARIABLE=VALUE…: the text is made $T/text by text_of; $T/other.pb.gz is the profile
+	[[ -e $LIBRARIES/$1 ]] || skip "no $1"
+	command -v go >/dev/null || skip "no go"
+	WORKLOAD_ENV=(LD_PRELOAD="$LIBRARIES/$1" "${@:2}")
+	workload shapes
+	work
+	finish
+	text_of "$T"/profile.*.heap >"$T/text"
+	HOME=$T go tool pprof -proto -output "$T/other.pb.gz" "$T/text" 2>"$T/pprof.err" >&2
+	FILE=$T/other.pb.gz reported
+}
+
+@test "tcmalloc's heap profiles, by go tool pprof, have the truth" {
+	text_of() { cat "$@"; }
+	profiled libtcmalloc.so.4 HEAPPROFILE="$T/profile"
+	same_totals
+	same_sites leaf "$(grep '^{' "$T/truth" | jq -c '.pid = 0')"
+	equal 422000 "$("$MEMWATCH" export "$T/other.pb.gz" --format folded |
+		awk '{ s += $NF } END { print s }')" folded
+	"$MEMWATCH" report "$T/other.pb.gz" --by line --top 1 |
+		grep -qE 'shapes\.c:[0-9]+: size=391 KiB, count=2, average=195 KiB$'
+	refused 1 "is no pprof profile" report "$T/text"
+}
+
+@test "jemalloc's heap profiles, by go tool pprof, have its size classes" {
+	# Debian has no tool that makes pprof of heap_v2, and go's reads the older order of the same words.
+	text_of() {
+		awk '/^@/ { stack = $0 }
+			sub(/^  t\*:/, "") { print stack ? $0 " " stack : "heap profile:" $0 " @ heap_v2/1" }
+			/^MAPPED/ { maps = 1 }
+			maps' "$@"
+	}
+	profiled libjemalloc.so.2 \
+		MALLOC_CONF="prof:true,prof_final:true,prof_accum:true,lg_prof_sample:0,prof_prefix:$T/profile"
+	diff - <(jq -r "$NAMES"'.sites[] | [.stack[] | name | select(IN("large", "small", "mixed", "spike", "churn"))]
+		as [$name] | select($name) | "\($name) \(.live_count) \(.live_bytes) \(.alloc_count) \(.alloc_bytes)"' \
+		"$SNAPSHOT" | sort) >&2 <<-'END'
+		churn 0 0 3000 3072000
+		large 2 458752 2 458752
+		mixed 15 6240 15 6240
+		small 1000 16000 1000 16000
+		spike 0 0 1 917504
+	END
+}
+
 @test "diff: what grew, its exit status, tracemalloc's words" {
 	workload shapes
 	observe record -o "$T/heap.pb.gz" -p "$WORK" 0.3

@@ -202,7 +202,7 @@ seen_sites() { # TRUTH PID HOW
 same_sites() { # [leaf|deep|known] [TRUTH]
 	local truth=${2:-$(grep '^{' "$T/truth" | tail -n 1)}
 	local pid
-	pid=$(jq --argjson work "$WORK" '.pid // $work' <<<"$truth")
+	pid=$(jq --argjson work "${WORK:-null}" '.pid // $work' <<<"$truth")
 	diff <(true_sites "$truth") <(seen_sites "$truth" "$pid" "${1:-leaf}") >&2
 }
 
