@@ -27,8 +27,8 @@ struct thread {
 	u64 length;     /* mremap: of the old range */
 	u32 site;
 	u32 protection, flags;
-	/* the block that was freed last, until the thread allocates: see free__enter */
-	u64 freed;
+	/* the block that was freed last, and where that call returns; until the thread allocates */
+	u64 freed, freed_slot;
 	bool has_block; /* `block` was taken off the books by this call */
 	bool moves_code; /* see code__moves */
 	struct block block;
@@ -126,7 +126,7 @@ static __noinline bool thread__is_nested(struct thread *thread, struct book *boo
 	if (slot == thread->slot)
 		return armed;
 	thread->scratch.upper = thread->slot;
-	return stack__leads_to(&thread->scratch, thread->book, book, slot, rbp);
+	return stack__leads_to(&thread->scratch, thread->book, book, slot, rbp) != REACH_NO;
 }
 
 /*
@@ -146,17 +146,43 @@ static __noinline void thread__abandon(struct thread *thread, struct book *book)
 	thread->kind = ENTRY_NONE;
 }
 
-static inline void free__enter(struct thread *thread, struct book *book, u64 address)
+/*
+ * Was a block that is not on the books allocated before we came? Not if the free that is under way
+ * called this one (operator delete; an interposer's, with a header in front of its blocks). And not
+ * if glibc empties an ending thread's tcache, of what the program has freed before: then nobody but
+ * the C library and the thread's start is on the stack.
+ */
+static __noinline bool free__is_unmatched(struct thread *thread, struct book *book, u64 slot,
+					  u64 rbp, u64 ip)
 {
+	if (!thread || !book)
+		return false;
+	thread->scratch.upper = thread->freed_slot;
+	if (thread->freed && slot < thread->freed_slot && thread->freed_slot - slot <= NEST_BYTES &&
+	    stack__leads_to(&thread->scratch, thread->book, book, slot, rbp) == REACH_YES)
+		return false;
+	thread->scratch.upper = ip;
+	return !stack__stays_inside(&thread->scratch, thread->book, book, slot, rbp);
+}
+
+static inline void free__enter(struct thread *thread, struct book *book, struct pt_regs *regs,
+			       u64 cookie, u64 slot)
+{
+	u64 address = argument(regs, cookie, 0);
 	struct block block;
 
 	if (!address)
 		return;
 	if (block__take(thread->book, address, &block))
 		block__settle(book, &block);
-	else if (address != thread->freed) /* one free may call another: cfree, operator delete */
+	else if (address == thread->freed) /* by way of another free: cfree, operator delete */
+		return;
+	else if (!free__is_unmatched(thread, book, slot, regs->bp, regs->ip))
+		return;
+	else
 		__sync_fetch_and_add(&book->unmatched_frees, 1);
 	thread->freed = address;
+	thread->freed_slot = slot;
 }
 
 /*
@@ -271,7 +297,7 @@ static __noinline bool call__enter(struct pt_regs *regs, u64 cookie)
 		thread__abandon(thread, book);
 	}
 	if (kind == ENTRY_FREE) {
-		free__enter(thread, book, argument(regs, cookie, 0));
+		free__enter(thread, book, regs, cookie, slot);
 		return false;
 	}
 	if (kind == ENTRY_MUNMAP) {

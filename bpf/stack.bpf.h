@@ -370,53 +370,94 @@ static __noinline u64 stack__walk(struct walk *walk, u32 id, struct book *book)
 	return stack__intern(walk);
 }
 
+enum reach_answer { REACH_NO, REACH_UNKNOWN, REACH_YES };
+
 struct reach {
 	struct walk *walk;
-	u64 slot;
-	bool reached;
+	u64 slot;       /* walk__reach: of the frame that is looked for */
+	u32 home;       /* walk__inside: the object that is not to be left */
+	u32 object;     /* of the frame that was last */
+	enum reach_answer answer;
 };
 
-static long walk__reach(u32 unused, struct reach *reach)
+/* One step to the caller. STEP_BROKEN: nothing tells; frame pointers prove nothing (musl). */
+static __noinline enum step reach__step(struct reach *reach)
 {
 	struct walk *walk = reach->walk;
 	const struct mapping_record *mapping = mapping__at(walk, walk->pc - !walk->exact);
+	enum step step;
 	u64 offset;
 
-	if (!mapping) {
-		reach->reached = true; /* nothing tells: the word in the slot has to do */
-		return 1;
-	}
+	if (!mapping)
+		return STEP_BROKEN;
+	reach->object = mapping->object;
 	offset = walk->pc - mapping->start + mapping->offset;
-	if (step__native(walk, mapping->object, offset - !walk->exact) == STEP_BROKEN) {
-		reach->reached = true;
-		return 1;
-	}
-	if (walk->record
-		    .pointers) { /* a guess by frame pointers proves nothing (musl has no tables) */
-		reach->reached = true;
-		return 1;
-	}
-	reach->reached = walk->sp - 8 == reach->slot;
-	return walk->sp - 8 >= reach->slot;
+	step = step__native(walk, mapping->object, offset - !walk->exact);
+	return walk->record.pointers ? STEP_BROKEN : step;
+}
+
+static long walk__reach(u32 unused, struct reach *reach)
+{
+	enum step step = reach__step(reach);
+	u64 slot = reach->walk->sp - 8;
+
+	if (step == STEP_BROKEN)
+		reach->answer = REACH_UNKNOWN;
+	else
+		reach->answer = slot == reach->slot ? REACH_YES : REACH_NO;
+	return step != STEP_ON || slot >= reach->slot;
 }
 
 /*
  * Whether the call whose return address is in `slot` was made, however indirectly, by the one whose
  * is in scratch->upper (a BPF function has five arguments).
  */
-static __noinline bool stack__leads_to(struct scratch *scratch, u32 id, struct book *book, u64 slot,
-				       u64 rbp)
+static __noinline enum reach_answer stack__leads_to(struct scratch *scratch, u32 id,
+						    struct book *book, u64 slot, u64 rbp)
 {
-	struct reach reach = {};
+	struct reach reach = { .answer = REACH_UNKNOWN };
 	u64 pc;
 
 	if (!book || !scratch || !user__read(slot, &pc))
-		return true;
+		return REACH_UNKNOWN;
 	reach.slot = scratch->upper;
 	reach.walk = &scratch->walk;
 	walk__start(&scratch->walk, id, book, slot, pc, rbp);
 	bpf_loop(MEMWATCH_MAX_FRAMES, walk__reach, &reach, 0);
-	return reach.reached;
+	return reach.answer;
+}
+
+static long walk__inside(u32 unused, struct reach *reach)
+{
+	enum step step = reach__step(reach);
+
+	if (step == STEP_END && reach->object == reach->home)
+		reach->answer = REACH_YES;
+	return step != STEP_ON || reach->object != reach->home;
+}
+
+/*
+ * Whether the call whose return address is in `slot` was made by nobody but the object in which
+ * scratch->upper lies, in a thread that has hardly begun or is about to end.
+ */
+static __noinline bool stack__stays_inside(struct scratch *scratch, u32 id, struct book *book,
+					   u64 slot, u64 rbp)
+{
+	enum { FEW = 4 };
+	struct reach reach = { .answer = REACH_NO };
+	const struct mapping_record *mapping;
+	u64 pc;
+
+	if (!book || !scratch || !user__read(slot, &pc))
+		return false;
+	reach.walk = &scratch->walk;
+	walk__start(&scratch->walk, id, book, slot, pc, rbp);
+	mapping = mapping__at(&scratch->walk, scratch->upper);
+	if (!mapping)
+		return false;
+	reach.home = mapping->object;
+	bpf_loop(FEW, walk__inside, &reach, 0);
+	return reach.answer == REACH_YES;
 }
 
 /* The site of a memo that holds for this call, or 0. */

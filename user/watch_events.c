@@ -76,7 +76,7 @@ static void account__change(struct account *account, const struct ranges_change 
 		account->peak_bytes = account->live_bytes;
 }
 
-/* What the program's own mappings hold has changed. Filters leave it out of sites, as in the heap. */
+/* What the program's own mappings hold has changed. Sites have what the filters let through. */
 static void on_range(void *context, const struct ranges_change *change)
 {
 	struct watched *watched = context;

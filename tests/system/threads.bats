@@ -31,6 +31,16 @@ hammered() { # PROGRAM THREADS ROUNDS
 	workload thread_exit
 	observed
 	same_sites known
+	snapshot_says '.totals.unmatched_frees == 0' # what a thread's cache held was freed before
+	finish
+}
+
+@test "blocks with a header: what the program frees is not what its allocator frees" {
+	WORKLOAD_ENV=(LD_PRELOAD="$W/libheader.so")
+	workload thread_exit
+	observed
+	same_sites known
+	snapshot_says '.totals.unmatched_frees == 0'
 	finish
 }
 
