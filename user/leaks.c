@@ -54,7 +54,10 @@ static size_t index_of(const struct leaks *leaks, const struct change *change)
 	return (size_t)(change->row - leaks->difference.rows[SIDE_NOW].items);
 }
 
-/* Rows that are alike in both are in no change: they had then what they have now. */
+/*
+ * Rows that are alike in both are in no change: they had then what they have now. Of rows that are
+ * the same code, which are one in the first change they are in, it is only a part.
+ */
 static int start(struct leaks *leaks)
 {
 	const struct rows *rows = &leaks->difference.rows[SIDE_NOW];
@@ -74,6 +77,10 @@ static int start(struct leaks *leaks)
 
 static void note(struct past *past, const struct change *change, bool first)
 {
+	if (!first && !past->seen) {
+		past->first = change->now;
+		past->before = change->now.live_bytes;
+	}
 	past->now = change->now;
 	past->seen = true;
 	if (first)

@@ -128,6 +128,66 @@ static void groups_filters_and_top_are_the_query_s(void **state)
 	made__free(&made);
 }
 
+/* Two processes of one program, which allocate in one place. */
+static struct snapshot *pair(uint64_t first, uint64_t second)
+{
+	static const struct frame frame = { .kind = FRAME_NATIVE, .function = "f", .file = "f.c" };
+	const uint64_t bytes[] = { first, second };
+	struct snapshot *snapshot = snapshot__new();
+
+	assert_non_null(snapshot);
+	assert_int_equal(sample_stack(snapshot, &frame, 1, STACK_COMPLETE, 1), 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct process process = { .pid = 1 + (pid_t)i, .comm = "server" };
+
+		assert_int_equal(snapshot__add_process(snapshot, &process), i);
+		sample_site(snapshot, i, 0, FAMILY_HEAP,
+			    (struct counters){ bytes[i], bytes[i], 0, 0, bytes[i] });
+	}
+	return snapshot;
+}
+
+static struct leak_report report_of_pairs(struct leaks *leaks, const uint64_t seconds[2])
+{
+	struct leak_report report;
+
+	for (int i = 0; i < 2; i++) {
+		struct snapshot *snapshot = pair(1000, seconds[i]);
+
+		assert_int_equal(leaks__add(leaks, snapshot), 0);
+		snapshot__free(snapshot);
+	}
+	assert_int_equal(leaks__report(leaks, &report), 0);
+	return report;
+}
+
+static void processes_that_share_a_stack_are_one_row(void **state)
+{
+	static const struct {
+		uint64_t seconds[2], grown;
+		uint32_t grew;
+	} cases[] = {
+		{ { 1000, 900 }, 0, 0 }, /* as it was, and something else in between */
+		{ { 900, 1000 }, 100, 1 },
+		{ { 800, 900 }, 200, 2 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct snapshot *last = pair(1000, 1000);
+		struct leaks *leaks = leaks__new(last, &all);
+		struct leak_report report = report_of_pairs(leaks, cases[i].seconds);
+
+		assert_int_equal(report.grown_bytes, cases[i].grown);
+		assert_int_equal(report.count, cases[i].grown ? 1 : 0);
+		if (report.count)
+			assert_int_equal(report.items[0].grew, cases[i].grew);
+		leak_report__free(&report);
+		leaks__free(leaks);
+		snapshot__free(last);
+	}
+}
+
 static char *shown(const struct query *query, bool json)
 {
 	struct made made = report_of(query, 2);
@@ -188,6 +248,7 @@ int main(void)
 		cmocka_unit_test(what_frees_nothing_and_grows_steadily_is_first),
 		cmocka_unit_test(one_snapshot_grew_from_nothing),
 		cmocka_unit_test(groups_filters_and_top_are_the_query_s),
+		cmocka_unit_test(processes_that_share_a_stack_are_one_row),
 		cmocka_unit_test(text_says_it_in_one_look),
 		cmocka_unit_test(json_has_every_figure),
 	};
