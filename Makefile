@@ -87,11 +87,15 @@ $O/%.pb-c.c $O/%.pb-c.h: %.proto
 	$(call say,PROTO)
 	$Qprotoc-c --c_out=$O --proto_path=. $<
 
-# The page of a flame graph, if its parts are there (tools/install-deps fetches them); else nothing.
-WEB_PARTS := $(if $(shell command -v node;),$(wildcard web/node_modules/.package-lock.json))
-$O/web/page.html: $(wildcard web/*.*) $(WEB_PARTS)
+# The page of a flame graph, if its parts are there (tools/install-deps fetches them) and work; else nothing. What there
+# was to make it with is the name of a file beside it: when that changes, the page is made again.
+WEB_NODE := $(if $(wildcard web/node_modules/esbuild/package.json),$(shell node --version 2>/dev/null))
+WEB_STAMP := $O/web/$(if $(WEB_NODE),with-node-$(WEB_NODE),without-node)
+$O/web/page.html: $(wildcard web/*.* web/node_modules/.package-lock.json) $(if $(wildcard $(WEB_STAMP)),,web-changed)
 	$(call say,WEB)
-	$Q$(if $(WEB_PARTS),node web/make-page.mjs,:) > $@
+	$Q$(if $(WEB_NODE),node web/make-page.mjs,:) >$@ || \
+		{ : >$@; echo 'warning: node web/make-page.mjs failed: this build has no flame graphs' >&2; }
+	@rm -f $(@D)/with* && touch $(WEB_STAMP)
 
 $O/user/flamegraph_page.o: $O/web/page.html
 $O/user/flamegraph_page.o: ALL_CFLAGS += -DFLAMEGRAPH_PAGE='"$O/web/page.html"'
@@ -145,6 +149,6 @@ workloads:
 	$Q$(MAKE) --no-print-directory -C tests/workloads O=$(abspath $O)
 
 -include $(wildcard $O/user/*.d $O/bpf/*.d $O/tests/*/*.d)
-.PHONY: all demo check check-kernels bench install uninstall clean help workloads
+.PHONY: all demo check check-kernels bench install uninstall clean help workloads web-changed
 .SECONDARY:
 .DELETE_ON_ERROR:
