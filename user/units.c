@@ -171,3 +171,27 @@ const char *units__duration(char text[UNITS_TEXT], uint64_t nanoseconds)
 	snprintf(text, UNITS_TEXT, "%" PRIu64 " %s", nanoseconds / unit->value, unit->name);
 	return text;
 }
+
+/* Rounded first: of what took 600.03 s people read "10 m". */
+const char *units__elapsed(char text[UNITS_TEXT], double seconds)
+{
+	static const uint64_t second = 1000000000;
+	const struct {
+		uint64_t below, step;
+	} roundings[] = {
+		{ second, second / 1000 },     { 60 * second, second / 10 },
+		{ 3600 * second, second },     { 86400 * second, 60 * second },
+		{ UINT64_MAX, 3600 * second },
+	};
+	uint64_t time = (uint64_t)(fmin(seconds, 1e9) * (double)second);
+	size_t i = 0;
+
+	while (time >= roundings[i].below)
+		i++;
+	time = (time + roundings[i].step / 2) / roundings[i].step * roundings[i].step;
+	if (time > second && time % second)
+		print_tenths(text, (double)time / (double)second, false, "s");
+	else
+		units__duration(text, time);
+	return text;
+}

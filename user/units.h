@@ -15,6 +15,8 @@ const char *units__bytes(char text[UNITS_TEXT], double bytes, bool sign);
 const char *units__count(char text[UNITS_TEXT], double count);
 /* "2 s", "500 ms", "90 m", "1 h": exact, in the largest unit that divides it. */
 const char *units__duration(char text[UNITS_TEXT], uint64_t nanoseconds);
+/* "289 ms", "2.6 s", "72 s", "10 m", "25 h": rounded, of a time that was measured. Positive. */
+const char *units__elapsed(char text[UNITS_TEXT], double seconds);
 /* "512", "4K", "1.5M", "2GiB", "64kb" (all binary; a part of a byte is cut off). 0 or -EINVAL. */
 int units__parse_bytes(const char *text, uint64_t *bytes);
 /* "100ns", "5us", "500ms", "2s", "5m", "1h", "2d", "0.5" (seconds). 0 or -EINVAL. */

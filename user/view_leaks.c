@@ -45,7 +45,7 @@ static void put_time(struct text *text)
 
 	if (text->report->seconds > 0)
 		line__format(&text->line, " in %s",
-			     units__duration(duration, (uint64_t)(text->report->seconds * 1e9)));
+			     units__elapsed(duration, text->report->seconds));
 }
 
 static void show_header(struct text *text)

@@ -224,6 +224,24 @@ static void text_says_it_in_one_look(void **state)
 	free(text);
 }
 
+static void times_that_are_not_even_are_rounded(void **state)
+{
+	static const struct query lines = { .heap = true, .mmap = true, .by = BY_LINE };
+	struct made made = report_of(&lines, 2);
+	const struct view view = { .query = lines };
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	made.report.seconds = 2.584692108;
+	assert_int_equal(view_leaks__text(out, &made.report, &view), 0);
+	fclose(out);
+	assert_non_null(strstr(text, "(+1.9 KiB/s, +4.9 KiB in 2.6 s), 3 snapshots\n"));
+	free(text);
+	made__free(&made);
+}
+
 static void json_has_every_figure(void **state)
 {
 	const struct query first = { .heap = true, .mmap = true, .top = 1 };
@@ -250,6 +268,7 @@ int main(void)
 		cmocka_unit_test(groups_filters_and_top_are_the_query_s),
 		cmocka_unit_test(processes_that_share_a_stack_are_one_row),
 		cmocka_unit_test(text_says_it_in_one_look),
+		cmocka_unit_test(times_that_are_not_even_are_rounded),
 		cmocka_unit_test(json_has_every_figure),
 	};
 

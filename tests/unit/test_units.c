@@ -165,6 +165,25 @@ static void durations_are_exact(void **state)
 		assert_string_equal(units__duration(text, cases[i].nanoseconds), cases[i].text);
 }
 
+static void elapsed_times_are_rounded(void **state)
+{
+	static const struct {
+		double seconds;
+		const char *text;
+	} cases[] = {
+		{ 0.2894, "289 ms" },     { 0.9996, "1 s" },    { 2.584692108, "2.6 s" },
+		{ 10.02, "10 s" },        { 59.949, "59.9 s" }, { 59.97, "1 m" },
+		{ 72.4, "72 s" },         { 600.031, "10 m" },  { 3601, "1 h" },
+		{ 5430, "91 m" },         { 90000, "25 h" },    { 604803.2, "7 d" },
+		{ INFINITY, "277778 h" },
+	};
+	char text[UNITS_TEXT];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(units__elapsed(text, cases[i].seconds), cases[i].text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +193,7 @@ int main(void)
 		cmocka_unit_test(bytes_are_read),
 		cmocka_unit_test(durations_are_read),
 		cmocka_unit_test(durations_are_exact),
+		cmocka_unit_test(elapsed_times_are_rounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
