@@ -279,7 +279,7 @@ int collector__name(struct collector *collector, struct snapshot *snapshot, size
 	return name(collector, snapshot, index, 0);
 }
 
-static int name_all(struct collector *collector, struct snapshot *snapshot)
+int collector__name_all(struct collector *collector, struct snapshot *snapshot)
 {
 	int error = 0;
 
@@ -319,11 +319,11 @@ int collector__name_shown(struct collector *collector, struct snapshot *snapshot
 			  const struct query *query)
 {
 	if (query->include || query->exclude || query->find || query->of)
-		return name_all(collector, snapshot);
+		return collector__name_all(collector, snapshot);
 	if (query->by == BY_PROCESS)
 		return 0;
 	return query->by == BY_STACK ? name_rows(collector, snapshot, query)
-				     : name_all(collector, snapshot);
+				     : collector__name_all(collector, snapshot);
 }
 
 static int add_site(struct making *making, const struct seen_site *seen)

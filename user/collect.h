@@ -25,6 +25,8 @@ void collector__set_older(struct collector *collector, uint64_t older_ns);
 
 /* Looks for the names of a stack of a snapshot that was left without them. 0 or -ENOMEM. */
 int collector__name(struct collector *collector, struct snapshot *snapshot, size_t index);
+/* The same, for every stack. */
+int collector__name_all(struct collector *collector, struct snapshot *snapshot);
 /* The same, for every stack that the query's rows show or are made of. */
 int collector__name_shown(struct collector *collector, struct snapshot *snapshot,
 			  const struct query *query);

@@ -214,6 +214,13 @@ static int show_target(pid_t pid, bool seccomp_kills)
 		log__error("process %d cannot be looked at: %s", pid, strerror(-error));
 		return 1;
 	}
+	if (!mappings.count) {
+		log__error("process %d %s: it has no user memory", pid,
+			   status.state == PROCESS_KERNEL_THREAD ? "is a kernel thread"
+								 : "has ended");
+		mappings__free(&mappings);
+		return 1;
+	}
 	process__comm(pid, comm);
 	objects = objects__new();
 	say("target       %s[%d]%s", comm, pid, status.seccomp ? ", under a seccomp filter" : "");
@@ -225,6 +232,21 @@ static int show_target(pid_t pid, bool seccomp_kills)
 	objects__free(objects);
 	mappings__free(&mappings);
 	return !found;
+}
+
+/* Nothing could be said of processes whose numbers are another namespace's. */
+static bool show_namespace(void)
+{
+	uint32_t inode;
+
+	if (process__namespace(&inode)) {
+		say("processes    /proc is of another PID namespace than memwatch: mount one of "
+		    "its own (unshare --mount-proc), or start memwatch outside");
+		return false;
+	}
+	if (inode)
+		say("processes    those of the PID namespace that memwatch runs in");
+	return true;
 }
 
 int command_doctor(const struct options *options)
@@ -240,6 +262,8 @@ int command_doctor(const struct options *options)
 		    ? "no BTF: BPF programs cannot be fitted to it (CONFIG_DEBUG_INFO_BTF)"
 		    : "with BTF");
 	privileged = show_privileges();
+	if (!show_namespace())
+		return 1;
 	rung = show_links(&trials);
 	status = rung < 0 || !privileged;
 	if (rung >= 0)

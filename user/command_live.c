@@ -109,9 +109,7 @@ static void name_some(struct viewer *viewer)
 /* Every stack of it has its names by then: what is in a file is all that will ever be known. */
 static void name_all(struct viewer *viewer, struct snapshot *snapshot)
 {
-	for (size_t i = 0; i < snapshot__stack_count(snapshot); i++)
-		if (snapshot__stack(snapshot, i)->unnamed)
-			collector__name(loop__collector(viewer->loop), snapshot, i);
+	collector__name_all(loop__collector(viewer->loop), snapshot);
 	live__named(viewer->live);
 }
 

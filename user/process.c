@@ -119,7 +119,7 @@ int process__namespace(uint32_t *inode)
 	ssize_t length = readlink("/proc/self", self, sizeof(self) - 1);
 
 	if (length < 0 || stat("/proc/self/ns/pid", &stat_of))
-		return -ESTALE;
+		return -errno;
 	self[length] = '\0';
 	if (atoi(self) != getpid())
 		return -ESTALE;

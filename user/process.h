@@ -52,8 +52,8 @@ int process__status(pid_t pid, struct process_status *status);
 int process__list(pid_t **pids, size_t *count);
 
 /*
- * The inode of our own PID namespace, by which BPF knows it; 0 when it is the initial one. -ESTALE:
- * /proc is of another namespace, its numbers are not ours.
+ * The inode of our own PID namespace, by which BPF knows it; 0 when it is the initial one. -ESTALE,
+ * or -ENOENT for want of /proc/self: /proc is of another namespace, its numbers are not ours.
  */
 int process__namespace(uint32_t *inode);
 

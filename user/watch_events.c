@@ -110,7 +110,7 @@ static void watched__free(struct watched *watched)
 	free(watched);
 }
 
-/* The name is the one it had when its book was opened; user space opens those of who is there. */
+/* One that has ended meanwhile has the name that it had when its book was opened. */
 static struct watched *add_watched(struct watch *watch, uint32_t book, pid_t pid)
 {
 	const struct book *record = probe__book(watch->probe, book);
@@ -125,10 +125,8 @@ static struct watched *add_watched(struct watch *watch, uint32_t book, pid_t pid
 		return NULL;
 	}
 	process__status(pid, &status);
-	if (record && *record->comm)
+	if (process__comm(pid, watched->comm) && record)
 		snprintf(watched->comm, sizeof(watched->comm), "%s", record->comm);
-	else
-		process__comm(pid, watched->comm);
 	process__container(pid, watched->container);
 	watched->start = status.start_time;
 	watched->book = book;
@@ -376,7 +374,8 @@ static struct watched *on_book(struct watch *watch, uint32_t book, pid_t pid)
 
 	if (!watched || !record)
 		return watched;
-	watched->ignored = !watch__wants(watch, watched->comm);
+	watched->ignored = !watch__wants(watch, watched->comm) &&
+			   !watch__wants(watch, record->comm);
 	if (!watched->ignored) {
 		refresh(watch, watched);
 	} else {

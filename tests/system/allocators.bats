@@ -135,4 +135,6 @@ throwing() {
 	unshare --pid --fork "$MEMWATCH" -p 1 2>"$T/err" && return 1
 	one_line_of_complaint
 	grep -q '/proc is of another PID namespace' "$T/err"
+	unshare --pid --fork "$MEMWATCH" doctor >"$T/out" && return 1
+	grep -q '/proc is of another PID namespace' "$T/out"
 }

@@ -37,6 +37,9 @@ complains() { # STATUS ARGUMENT…
 	pid=$(pgrep -x kthreadd) || skip "no kernel thread in sight"
 	complains 1 -p "$pid"
 	grep -qi 'kernel' "$T/err"
+	"$MEMWATCH" doctor -p "$pid" >"$T/out" 2>"$T/err" && return 1
+	one_line_of_complaint
+	grep -q 'is a kernel thread' "$T/err"
 }
 
 @test "a zombie" {
