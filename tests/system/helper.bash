@@ -13,7 +13,7 @@ setup() {
 	[[ $EUID = 0 ]] || skip "needs root"
 	T=$BATS_TEST_TMPDIR
 	WORKLOAD_ENV=()
-	WORK='' WATCH='' VIEW=''
+	WORK='' WATCH='' VIEW='' CGROUP=''
 	exec {LINE}>/dev/null # something to close for those who must not hold a workload's line
 	[[ -x $MEMWATCH ]] || { echo "$MEMWATCH is not built" >&2; return 1; }
 }
@@ -26,9 +26,19 @@ teardown() {
 		[[ -n $LINE ]] && exec {LINE}>&-
 		[[ -n $WORK ]] && kill -KILL "$WORK" 2>/dev/null
 		wait
+		[[ -z $CGROUP ]] || leave_container
 		wait_for "no probe is left" nothing_attached
 	fi
 }
+
+# A process that has ended is in its cgroup for a little longer.
+leave_container() {
+	wait_for "the cgroup is empty" no_cgroup
+	rmdir "${CGROUP%/*}" 2>/dev/null || true # docker's own stays
+	CGROUP=''
+}
+
+no_cgroup() { rmdir "$CGROUP" 2>/dev/null || [[ ! -d $CGROUP ]]; }
 
 # Shown by bats when the test failed.
 show_errors() {
