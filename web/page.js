@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The parts of the page around the graph. Text goes in as text, never as markup.
 import { place } from "./profile.js";
-import { blocks, change, exact, exactChange, percent, quantity, size } from "./units.js";
+import { blocks, change, exact, exactChange, percent, printable, quantity, size } from "./units.js";
 
 // Figures come in pairs: bytes, and the blocks that they are in.
 const PAIRS = [
@@ -54,7 +54,7 @@ export function showTitle(profile) {
 		mode,
 	];
 
-	byId("title").textContent = base ? `${base} → ${file}` : file;
+	byId("title").textContent = [base, file].filter(Boolean).map(printable).join(" → ");
 	byId("about").textContent = about.filter(Boolean).join(" · ");
 	byId("lost").textContent = Object.entries(lost)
 		.map(([what, count]) => `${what.replace("_", " ")} ${count}`).join(", ");

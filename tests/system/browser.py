@@ -11,6 +11,7 @@ ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # how the protocol names a refe
 FLAGS = """--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking
     --disable-component-update --disable-sync --disable-dev-shm-usage
     --force-prefers-reduced-motion --window-size=1400,900""".split() + ["--host-resolver-rules=MAP * ~NOTFOUND"]
+SCRIPT_MS = 60000
 
 
 class Browser:
@@ -34,7 +35,7 @@ class Browser:
         return self.ask("POST", "/execute/sync", {"script": script, "args": arguments})
 
     def wait(self, script, *arguments):
-        """Until it returns something true, however long that takes: the caller's own limit ends it."""
+        """Until it returns something true: what that is. Not within SCRIPT_MS: the driver's error."""
         return self.ask("POST", "/execute/async", {
             "script": f"""const done = arguments[arguments.length - 1];
                 const holds = () => {{ {script} }};
@@ -78,7 +79,7 @@ def browser():
                         break
                 driver_url = "http://127.0.0.1:" + line.split()[-1].rstrip(".")
                 started = Browser(driver_url).ask("POST", "/session", {"capabilities": {"alwaysMatch": {
-                    "goog:loggingPrefs": {"browser": "ALL"}, "timeouts": {"script": 60000},
+                    "goog:loggingPrefs": {"browser": "ALL"}, "timeouts": {"script": SCRIPT_MS},
                     "goog:chromeOptions": {"args": FLAGS + [f"--user-data-dir={folder}/profile"]}}}})
                 session = Browser(f"{driver_url}/session/{started['sessionId']}")
                 yield session

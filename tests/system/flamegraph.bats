@@ -46,15 +46,15 @@ browse() { # SCENARIO PAGE JSON…
 	local program="$T/<b>"$'\u202e'"<script>alert(2)<" # and its first 15 bytes are the comm
 	cp "$W/shapes" "$program"
 	workload "$program"
-	recorded '<script>alert(1)<'
-	"$MEMWATCH" export "$T/<script>alert(1)<.pb.gz" --format flamegraph -o "$T/<script>alert(1)<.html"
-	browse hostile "$T/<script>alert(1)<.html" "$T/<script>alert(1)<.json"
+	local name='<script>alert(1)<'$'\u202e'
+	recorded "$name"
+	"$MEMWATCH" export "$T/$name.pb.gz" --format flamegraph -o "$T/$name.html"
+	browse hostile "$T/$name.html" "$T/$name.json"
 }
 
 @test "without what it is made of, one line says so" {
 	[[ ! -s $O/web/page.html ]] || skip "this build has a flame graph"
 	local status=0
-	: >"$T/heap.pb.gz"
 	workload shapes
 	recorded heap
 	"$MEMWATCH" export "$T/heap.pb.gz" --format flamegraph >"$T/out" 2>"$T/err" || status=$?

@@ -208,7 +208,9 @@ def hostile(chromium, path, snapshot):
     equal(shown(f"{process['comm']}[{process['pid']}]"), page.frames()[1][0], "the process")
     page.browser.click(page.frame("large "))
     equal(shown(leaf["module"]), page.text("#details .module"), "the module")
-    equal(os.path.basename(path).replace(".html", ".pb.gz"), page.text("#title"), "the title")
+    title = shown(os.path.basename(path).replace(".html", ".pb.gz"))
+    equal(title, page.text("#title"), "the title")
+    equal(f"{title} – memwatch", page.browser.run("return document.title"), "the window's title")
     equal(3, page.browser.run("return document.querySelectorAll('script, img, b').length"),
           "elements: the page's two scripts, and the name in the details")
     page.is_quiet()
