@@ -12,6 +12,10 @@
 
 /* In all stacks of a file: each takes 8 bytes. A hundred thousand stacks of 30 have 3 million. */
 enum { MAX_FRAMES = 32 * 1024 * 1024 };
+/* In the stacks of all samples, of which many may have one: what it takes to read them. */
+enum { MAX_SAMPLED_FRAMES = 8 * MAX_FRAMES };
+/* Different stacks of one hash: by chance there are never two. */
+enum { MAX_SAME_HASH = 64 };
 
 /* Ids are any numbers but 0, each used once; most often those from 1 on, in their order. */
 struct ids {
@@ -53,7 +57,8 @@ struct pprof_frames {
 	struct place_frame *mappings;
 	struct location *locations;
 	const struct frame **all; /* of the locations */
-	size_t total;
+	size_t total; /* in the stacks */
+	size_t sampled; /* in those of all samples */
 	struct numbering *stacks; /* numbers are indices in the snapshot */
 	const struct frame **scratch; /* of the stack that is put together */
 	size_t room;
@@ -397,6 +402,10 @@ static int put_together(struct pprof_frames *frames, const Pprof__Sample *sample
 		if (!location)
 			return refuse(frames, "is damaged: location %" PRIu64 " is missing",
 				      sample->location_id[i]);
+		frames->sampled += location->count;
+		if (frames->sampled > MAX_SAMPLED_FRAMES)
+			return refuse(frames, "has more than %d frames in its samples",
+				      MAX_SAMPLED_FRAMES);
 		error = make_room(frames, depth + location->count);
 		if (error)
 			return error;
@@ -440,7 +449,7 @@ int pprof_frames__add(struct pprof_frames *frames, const Pprof__Sample *sample, 
 
 	if (error)
 		return error;
-	for (;; key.which++) {
+	for (; key.which < MAX_SAME_HASH; key.which++) {
 		index = numbering__add(frames->stacks, &key);
 		if (index < 0)
 			return -ENOMEM;
@@ -449,4 +458,5 @@ int pprof_frames__add(struct pprof_frames *frames, const Pprof__Sample *sample, 
 		if (is_same(snapshot__stack(frames->snapshot, (size_t)index), &stack))
 			return (int)index;
 	}
+	return refuse(frames, "has more than %d stacks of one hash", MAX_SAME_HASH);
 }

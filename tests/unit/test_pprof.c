@@ -389,6 +389,33 @@ static void what_does_not_fit_together_is_refused(void **state)
 		      "add up to more than 2^63");
 }
 
+/* A sample of location 1, 32 times over, and the value 5. */
+#define DEEP_SAMPLE \
+	"\x12\x25\x0a\x20\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1" \
+	"\x12\x01\x05"
+
+/* Samples of one stack cost no memory, but time: this file has few bytes and 2^28 frames. */
+static void few_bytes_of_very_much_work_are_refused(void **state)
+{
+	enum { LINES = 1 << 16, SAMPLES = 129 };
+	static const char location[] = "\x22\x82\x80\x08\x08\x01"; /* and 2 bytes a line */
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	fwrite(TYPE, 1, sizeof(TYPE) - 1, out);
+	fwrite(location, 1, sizeof(location) - 1, out);
+	for (int i = 0; i < LINES; i++)
+		fwrite("\x22\x00", 1, 2, out);
+	for (int i = 0; i < SAMPLES; i++)
+		fwrite(DEEP_SAMPLE, 1, sizeof(DEEP_SAMPLE) - 1, out);
+	fwrite(STRINGS, 1, sizeof(STRINGS) - 1, out);
+	fclose(out);
+	check_refused(text, size, "more than 268435456 frames in its samples");
+	free(text);
+}
+
 /* Files of others. */
 
 static void samples_of_one_stack_are_one_site(void **state)
@@ -436,6 +463,7 @@ int main(void)
 		cmocka_unit_test(a_wrong_checksum_is_refused),
 		cmocka_unit_test(a_bomb_is_refused),
 		cmocka_unit_test(what_does_not_fit_together_is_refused),
+		cmocka_unit_test(few_bytes_of_very_much_work_are_refused),
 		cmocka_unit_test(samples_of_one_stack_are_one_site),
 		cmocka_unit_test(names_are_escaped_and_come_back),
 	};
