@@ -36,10 +36,14 @@ close() {
 }
 
 shapes() { # COLUMNS LINES [ARGUMENT…]
+	local name
 	workload shapes
 	live "$1" "$2" -p "$WORK" "${@:3}" 0.2
 	work
 	shows 'live 412 KiB in 1017 blocks'
+	for name in large small mixed churn spike; do
+		shows " $name " # a row's name comes after its figures
+	done
 }
 
 @test "the first screen: header, table, figures" {
