@@ -7,7 +7,10 @@
 
 /* Each writes and flushes the whole; 0 or -errno (-EPIPE: the reader has gone). */
 int view_leaks__text(FILE *out, const struct leak_report *report, const struct view *view);
-/* One JSON object on one line, as INTERFACE.md says; `last` is the header of the last snapshot. */
+/*
+ * One JSON object on one line; `last` is the header of the last snapshot. "never_freed" is a share
+ * from 0 to 1; "grew" says in how many steps of the series the row did.
+ */
 int view_leaks__json(FILE *out, const struct leak_report *report, const struct view *view,
 		     const struct snapshot_header *last);
 
