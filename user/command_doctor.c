@@ -13,6 +13,7 @@
 #include "attach.h"
 #include "command.h"
 #include "line.h"
+#include "loader.h"
 #include "object.h"
 #include "plan.h"
 #include "process.h"
@@ -225,7 +226,9 @@ static int show_target(pid_t pid, bool seccomp_kills)
 	objects = objects__new();
 	say("target       %s[%d]%s", comm, pid, status.seccomp ? ", under a seccomp filter" : "");
 	found = show_objects(objects, pid, &mappings, seccomp_kills && status.seccomp, false);
-	if (!found)
+	if (!found && loader__is_busy(pid))
+		say("allocator    none yet: the process is still being loaded; -p waits for it");
+	else if (!found)
 		say("allocator    none found: a static program needs its symbol table; "
 		    "Go has an allocator of its own");
 	show_objects(objects, pid, &mappings, false, true);

@@ -348,6 +348,16 @@ static void refresh(struct watch *watch, struct watched *watched)
 		watch__attach_process(watch, watched->pid);
 }
 
+void watch__reread(struct watch *watch, pid_t pid)
+{
+	for (struct watched *watched = watch->watched; watched; watched = watched->hh.next) {
+		if (watched->pid != pid)
+			continue;
+		watched->refreshed = 0;
+		refresh(watch, watched);
+	}
+}
+
 int watch__open(struct watch *watch, pid_t pid)
 {
 	struct watched *watched;

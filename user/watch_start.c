@@ -5,9 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "loader.h"
 #include "watch_state.h"
+
+enum { LOADER_POLL_NS = 1000 * 1000, UNSAID_S = 1 }; /* a wait that is longer is said */
 
 static int choose_rung(struct watch *watch)
 {
@@ -85,7 +89,7 @@ static void say_no_allocator(struct watch *watch, pid_t pid)
 	struct mappings mappings;
 	uint32_t last = 0;
 
-	if (process__mappings(pid, &mappings)) {
+	if (process__mappings(pid, &mappings) || !mappings.count) {
 		log__error("process %d has ended", pid);
 		return;
 	}
@@ -146,11 +150,38 @@ static int prepare_system(struct watch *watch)
 	return error;
 }
 
+/*
+ * As watch__attach_process; a process whose loader has not come to an allocator yet is waited for,
+ * as long as that takes. What it maps meanwhile is probed at once.
+ */
+static int attach_loaded(struct watch *watch, pid_t pid)
+{
+	const struct timespec pause = { .tv_nsec = LOADER_POLL_NS };
+	int points = watch__attach_process(watch, pid);
+	time_t began = time(NULL);
+	bool waited = false, said = false;
+
+	if (points)
+		return points;
+	for (; points >= 0 && loader__is_busy(pid); waited = true) {
+		if (!said && time(NULL) - began > UNSAID_S) {
+			log__info(watch->log, "waiting for process %d to be loaded", pid);
+			said = true;
+		}
+		nanosleep(&pause, NULL);
+		watch__handle(watch);
+		points = watch__attach_process(watch, pid);
+	}
+	if (waited)
+		watch__reread(watch, pid);
+	return watch__attach_process(watch, pid); /* it may have been done since we looked */
+}
+
 static int attach_targets(struct watch *watch)
 {
 	for (size_t i = 0; i < watch->options.pid_count; i++) {
 		pid_t pid = watch->options.pids[i];
-		int points = watch__attach_process(watch, pid);
+		int points = attach_loaded(watch, pid);
 
 		if (points > 0)
 			continue;

@@ -56,6 +56,7 @@ int watch__open(struct watch *watch,
 		pid_t pid); /* a book for a process, before the probes are live */
 int watch__attach_process(struct watch *watch,
 			  pid_t pid); /* how many probes it then has, or -errno */
+void watch__reread(struct watch *watch, pid_t pid); /* its mappings, whenever they last were */
 void watch__scan_processes(
 	struct watch *watch); /* attaches to what processes unknown so far bring */
 void watch__drop(struct watch *watch, struct watched *watched);

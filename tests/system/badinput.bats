@@ -74,6 +74,14 @@ complains() { # STATUS ARGUMENT…
 	finish
 }
 
+@test "dynamic, without any library: it has been loaded, and is not waited for" {
+	workload bare
+	complains 1 -p "$WORK"
+	grep -q 'no allocator found .* in bare, ld-linux' "$T/err"
+	untouched
+	finish
+}
+
 # A file mapped as code that is no sound ELF file: the rest of the process is observed all the same.
 beside() { # FILE
 	workload mapped "$1"

@@ -190,3 +190,61 @@ shown_exited() { # TRUTH
 	diff "$T/later" "$T/seen" >&2
 	finish
 }
+
+# A process that is held while it is being loaded, and memwatch waits for it.
+held() { # WHERE
+	workload loading "$1"
+	HELD=$(sed -n 's/^held //p' "$T/truth")
+	start_memwatch --json --top 0 -p "$HELD" 0.3
+	wait_for "memwatch waits" waiting
+	waiting
+}
+
+waiting() {
+	has_line "$T/err" "^memwatch: waiting for process $HELD to be loaded$" ||
+		{ gone "$WATCH" && echo "memwatch is gone" >&2; }
+}
+
+two_readies() { [[ $(grep -c '^ready' "$T/truth") = 2 ]]; }
+
+loaded() { # WHERE
+	held "$1"
+	release
+	wait_for "memwatch observes" observing
+	observing
+	wait_for "it is loaded" two_readies
+	work
+	snapshot
+	same_sites
+	same_totals
+	snapshot_says '.lost.broken_stacks == 0'
+	finish
+}
+
+@test "a process that has just become another program is waited for until its loader is done" {
+	loaded exec
+}
+
+@test "a process whose loader is looking for libraries is waited for until it is done" {
+	loaded libraries
+}
+
+@test "a process that is killed while it is being loaded" {
+	held exec
+	kill -KILL "$HELD"
+	ended 1
+	[[ ! -s $T/out ]]
+	equal "memwatch: process $HELD has ended" "$(tail -n 1 "$T/err")" "what is said"
+	finish 137
+}
+
+@test "memwatch is interrupted while the process is being loaded" {
+	held libraries
+	kill -INT "$WATCH"
+	ended 130
+	wait_for "its code is clean" text_clean "$HELD"
+	release
+	wait_for "it is loaded" two_readies
+	work
+	finish
+}
