@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,10 +70,58 @@ static int write_all(int fd, const char *data, size_t size)
 	return fsync(fd) ? -errno : 0;
 }
 
-/* The name is on the disk only when its folder is. Some file systems cannot; the file is there. */
-static void sync_folder(const char *folder)
+/* A plain number in the environment that is an id (of (uid_t)-1 chown makes something else). */
+static bool read_id(const char *name, uint32_t *id)
 {
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const char *text = getenv(name);
+	unsigned long value = 0;
+
+	if (!text || !*text || strlen(text) > 10 || text[strspn(text, "0123456789")])
+		return false;
+	value = strtoul(text, NULL, 10);
+	*id = (uint32_t)value;
+	return value < UINT32_MAX;
+}
+
+/*
+ * What sudo's user asked for is that user's, who could not read it otherwise: where that user could
+ * have put it, in a folder of his own or one like /tmp. Elsewhere it would be a way to files that
+ * root trusts.
+ */
+static void give_to_sudo_user(int fd, int folder)
+{
+	struct stat stat_;
+	uint32_t user, group;
+
+	if (getuid() || geteuid() || !read_id("SUDO_UID", &user) || !read_id("SUDO_GID", &group) ||
+	    fstat(folder, &stat_))
+		return;
+	if (stat_.st_uid == user || (stat_.st_mode & (S_ISVTX | S_IWOTH)) == (S_ISVTX | S_IWOTH))
+		(void)!fchown(fd, user, group); /* else it stays root's */
+}
+
+enum { TEMPORARY = 32, TRIES = 100 };
+
+static int open_temporary(int folder, char name[TEMPORARY])
+{
+	int fd = -1;
+	uint64_t number;
+
+	for (int i = 0; i < TRIES && fd < 0; i++) {
+		if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+			return -errno;
+		snprintf(name, TEMPORARY, ".memwatch-%016" PRIx64, number);
+		fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd < 0 && errno != EEXIST)
+			break;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+/* The name is on the disk only when its folder is. Some file systems cannot; the file is there. */
+static void sync_folder(int folder)
+{
+	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return;
@@ -78,29 +129,37 @@ static void sync_folder(const char *folder)
 	close(fd);
 }
 
-static int replace(const char *path, const char *folder, const void *data, size_t size)
+/* The folder is opened once: it is the one that is looked at, whatever its path becomes. */
+static int replace(int folder, const char *name, const void *data, size_t size)
 {
-	char *temporary;
-	int error, fd;
+	char temporary[TEMPORARY];
+	int error, fd = open_temporary(folder, temporary);
 
-	if (asprintf(&temporary, "%s/.memwatch-XXXXXX", folder) < 0)
-		return -ENOMEM;
-	fd = mkostemp(temporary, O_CLOEXEC); /* its mode is 0600 */
-	if (fd < 0) {
-		error = -errno;
-		free(temporary);
-		return error;
-	}
+	if (fd < 0)
+		return fd;
 	error = write_all(fd, data, size);
+	if (!error)
+		give_to_sudo_user(fd, folder);
 	if (close(fd) && !error)
 		error = -errno;
-	if (!error && rename(temporary, path))
+	if (!error && renameat(folder, temporary, folder, name))
 		error = -errno;
 	if (error)
-		unlink(temporary);
+		unlinkat(folder, temporary, 0);
 	else
 		sync_folder(folder);
-	free(temporary);
+	return error;
+}
+
+static int replace_in(const char *folder, const char *path, const void *data, size_t size)
+{
+	const char *slash = strrchr(path, '/');
+	int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC), error;
+
+	if (fd < 0)
+		return -errno;
+	error = replace(fd, slash ? slash + 1 : path, data, size);
+	close(fd);
 	return error;
 }
 
@@ -113,7 +172,7 @@ int save__write(const char *path, const void *data, size_t size)
 		return -errno;
 	folder = folder_of(resolved);
 	if (folder)
-		error = replace(resolved, folder, data, size);
+		error = replace_in(folder, resolved, data, size);
 	free(folder);
 	free(resolved);
 	return error;

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef MEMWATCH_SAVE_H
 #define MEMWATCH_SAVE_H
-/* Files that are written whole or not at all, and that only their owner may read. */
+/*
+ * Files that are written whole or not at all, and that only their owner may read: under sudo its
+ * user (SUDO_UID, SUDO_GID), in a folder of that user or in one like /tmp.
+ */
 #include <stddef.h>
 
 /* Whether a file could be written there, as far as that can be told: 0 or -errno. */

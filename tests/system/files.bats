@@ -36,6 +36,30 @@ refused() { # STATUS TEXT COMMAND…: one line that has the text
 	finish
 }
 
+owner() { stat -c '%u:%g %a' "$1"; }
+
+@test "files that are made under sudo are its user's, where they could be" {
+	local folder id
+	recorded
+	finish
+	mkdir "$T/own" "$T/roots" "$T/shared" "$T/open"
+	chown 4711 "$T/own"
+	chmod 1777 "$T/shared"
+	chmod 777 "$T/open"
+	for folder in own roots shared open; do
+		SUDO_UID=4711 SUDO_GID=4712 "$MEMWATCH" export "$T/heap.pb.gz" --format csv -o "$T/$folder/out"
+	done
+	equal "4711:4712 600" "$(owner "$T/own/out")" "in the user's folder"
+	equal "4711:4712 600" "$(owner "$T/shared/out")" "in a folder like /tmp"
+	equal "0:0 600" "$(owner "$T/roots/out")" "in root's folder"
+	equal "0:0 600" "$(owner "$T/open/out")" "in one where files are anybody's"
+	for id in '' 4711x -1 +4711 ' 4711' 0x10 4294967295 99999999999999999999; do
+		SUDO_UID=$id SUDO_GID=4712 "$MEMWATCH" export "$T/heap.pb.gz" --format csv -o "$T/shared/out"
+		equal "0:0 600" "$(owner "$T/shared/out")" "SUDO_UID=$id"
+	done
+	equal 1 "$(find "$T/shared" -type f | wc -l)" "files"
+}
+
 in_container() { # PID ID: where cgroups can be made here; teardown removes it
 	local mount
 	for mount in $(awk '$3 ~ /^cgroup/ { print $2 }' /proc/mounts); do
