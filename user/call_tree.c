@@ -89,11 +89,11 @@ static int64_t enter(struct making *making, int64_t at, int64_t frame)
 
 	if (at < 0 || frame < 0)
 		return at < 0 ? at : frame;
-	if (tree->count >= CALL_LIMIT)
-		return -EFBIG;
 	at = numbering__add(making->calls, &key);
 	if (at < 0 || (size_t)at < tree->count)
 		return at;
+	if (tree->count >= CALL_LIMIT)
+		return -EFBIG;
 	calls = make_room(tree->items, &making->room, tree->count, sizeof(*calls));
 	if (!calls)
 		return -ENOMEM;
