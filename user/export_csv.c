@@ -55,7 +55,9 @@ static void put_row(FILE *out, const struct row *row, bool peaks)
 	const struct frame *leaf = row->stack.depth ? row->stack.frames[0] : &none;
 	const struct counters *counters = &row->counters;
 
-	fprintf(out, "%d,", (int)row->process->pid);
+	if (row->process->pid)
+		fprintf(out, "%d", (int)row->process->pid);
+	fputc(',', out);
 	put_name(out, row->process->comm);
 	fprintf(out, ",%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",",
 		row->family == FAMILY_MMAP ? "mmap" : "heap", counters->live_bytes,

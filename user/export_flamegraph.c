@@ -254,8 +254,7 @@ static void show_about(struct exporting *exporting, const struct export_flamegra
 	json__string(json, "writer", "memwatch " MEMWATCH_VERSION);
 	json__string(json, "file", of->name);
 	json__string(json, "base", of->base ? of->base_name : NULL);
-	if (header->time_ns)
-		view_json__time(json, header->time_ns);
+	view_json__time(json, header->time_ns);
 	json__real(json, "elapsed_s", header->elapsed_s);
 	json__string(json, "mode", header->mode);
 	show_losses(json, &header->losses, of->base ? &snapshot__header(of->base)->losses : &none);

@@ -7,6 +7,7 @@
 
 #include "line.h"
 #include "units.h"
+#include "view_process.h"
 #include "view_stack.h"
 
 struct text {
@@ -141,7 +142,7 @@ static void put_key(struct text *text, const struct change *change)
 	struct line *line = &text->line;
 
 	if (text->view->query.by == BY_PROCESS)
-		line__put(line, change->row->process->comm ?: "[unknown]");
+		line__put(line, view_process__comm(change->row->process));
 	else if (change->row->stack.depth == 0)
 		line__put(line, "[unknown]");
 	else if (text->view->query.by == BY_MODULE)

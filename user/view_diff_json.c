@@ -38,7 +38,8 @@ static void show_header(struct json *json, const char *name, const struct snapsh
 {
 	json__open(json, name, '{');
 	view_json__time(json, header->time_ns);
-	json__real(json, "elapsed_s", header->elapsed_s);
+	if (header->elapsed_s != 0)
+		json__real(json, "elapsed_s", header->elapsed_s);
 	json__close(json, '}');
 }
 

@@ -30,7 +30,8 @@ void view_json__time(struct json *json, uint64_t time_ns)
 	char date[32], text[48];
 	struct tm tm;
 
-	if (!gmtime_r(&seconds, &tm) || !strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm))
+	if (!time_ns || !gmtime_r(&seconds, &tm) ||
+	    !strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm))
 		return;
 	snprintf(text, sizeof(text), "%s.%03uZ", date, (unsigned int)(time_ns / 1000000 % 1000));
 	json__string(json, "time", text);
@@ -65,7 +66,8 @@ static void show_process(struct json *json, const struct snapshot *snapshot,
 			 const struct process *process)
 {
 	json__open(json, NULL, '{');
-	json__integer(json, "pid", process->pid);
+	if (process->pid)
+		json__integer(json, "pid", process->pid);
 	json__string(json, "comm", process->comm);
 	json__string(json, "container", process->container);
 	json__bool(json, "exited", process->exited);
@@ -119,7 +121,7 @@ static void show_row(struct json *json, const struct snapshot *snapshot, const s
 		     const struct view *view)
 {
 	json__open(json, NULL, '{');
-	if (row->process)
+	if (row->process && row->process->pid)
 		json__integer(json, "pid", row->process->pid);
 	if (!row->families)
 		json__string(json, "family", row->family == FAMILY_MMAP ? "mmap" : "heap");
@@ -139,8 +141,10 @@ static void show_header(struct json *json, const struct snapshot *snapshot)
 
 	json__integer(json, "version", 1);
 	view_json__time(json, header->time_ns);
-	json__real(json, "elapsed_s", header->elapsed_s);
-	json__real(json, "interval_s", header->interval_s);
+	if (header->elapsed_s != 0)
+		json__real(json, "elapsed_s", header->elapsed_s);
+	if (header->interval_s != 0)
+		json__real(json, "interval_s", header->interval_s);
 	json__string(json, "mode", header->mode);
 	show_totals(json, snapshot);
 	show_losses(json, &header->losses);

@@ -8,6 +8,7 @@
 #include "line.h"
 #include "units.h"
 #include "view_json.h"
+#include "view_process.h"
 #include "view_stack.h"
 
 /* Text. */
@@ -78,7 +79,7 @@ static void put_key(struct text *text, const struct row *row)
 
 	line__put(line, "  ");
 	if (by == BY_PROCESS)
-		line__put(line, row->process->comm ?: "[unknown]");
+		line__put(line, view_process__comm(row->process));
 	else if (!row->stack.depth)
 		line__put(line, "[unknown]");
 	else if (by == BY_FUNCTION)

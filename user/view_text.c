@@ -10,6 +10,7 @@
 
 #include "line.h"
 #include "units.h"
+#include "view_process.h"
 #include "view_stack.h"
 
 /* What every part of the text needs. */
@@ -49,7 +50,9 @@ static void put_change(struct line *line, const struct delta *change)
 
 static void put_process(struct line *line, const struct process *process)
 {
-	line__format(line, "%s[%d]%s", process->comm ? process->comm : "", (int)process->pid,
+	char name[PROCESS_TEXT];
+
+	line__format(line, "%s%s", view_process__name(process, name),
 		     process->exited ? " exited" : "");
 }
 
@@ -84,6 +87,8 @@ static void put_clock(struct text *text)
 	struct tm tm;
 	char clock[16];
 
+	if (!seconds) /* a file of others need not say */
+		return;
 	if (text->view->utc ? !gmtime_r(&seconds, &tm) : !localtime_r(&seconds, &tm))
 		return;
 	if (strftime(clock, sizeof(clock), "%H:%M:%S", &tm))
@@ -93,13 +98,13 @@ static void put_clock(struct text *text)
 static void put_target(struct text *text)
 {
 	size_t count = snapshot__process_count(text->snapshot), exited = 0;
-	const struct process *process;
+	char name[PROCESS_TEXT];
 
 	for (size_t i = 0; i < count; i++)
 		exited += snapshot__process(text->snapshot, i)->exited;
 	if (count == 1) {
-		process = snapshot__process(text->snapshot, 0);
-		put_part(text, "%s[%d]", process->comm ? process->comm : "", (int)process->pid);
+		put_part(text, "%s",
+			 view_process__name(snapshot__process(text->snapshot, 0), name));
 		if (exited)
 			put_part(text, "exited");
 		return;

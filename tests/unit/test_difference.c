@@ -266,6 +266,27 @@ static void lines_speak_tracemallocs_words(void **state)
 				   "goes.c:4: size=0 B (-64 B), count=0 (-2)\n");
 }
 
+static void a_process_without_a_name_is_unknown(void **state)
+{
+	const struct query query = { ALL, .by = BY_PROCESS };
+	const struct view view = { .query = query };
+	struct snapshot *old = snapshot__new(), *now = sample_of(NULL, 0, "");
+	struct difference difference;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	assert_int_equal(difference__make(&difference, old, now, &query, 0), 0);
+	assert_int_equal(view_diff__text(out, &difference, &view), 0);
+	fclose(out);
+	assert_non_null(strstr(text, " 1  +32 B (+1 blocks)  now 32 B in 1  new  [unknown]\n"));
+	free(text);
+	difference__free(&difference);
+	snapshot__free(old);
+	snapshot__free(now);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +301,7 @@ int main(void)
 		cmocka_unit_test(text_begins_with_totals),
 		cmocka_unit_test(text_says_that_nothing_grew_so_much),
 		cmocka_unit_test(lines_speak_tracemallocs_words),
+		cmocka_unit_test(a_process_without_a_name_is_unknown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -260,7 +260,29 @@ static void what_is_not_known_is_absent(void **state)
 	(void)state;
 	assert_null(strstr(text, "comm"));
 	assert_null(strstr(text, "mode"));
+	assert_null(strstr(text, "time"));
+	assert_null(strstr(text, "_s\""));
 	assert_non_null(strstr(text, "\"stack\":[{\"kind\":\"kernel\"}]"));
+	free(text);
+	snapshot__free(snapshot);
+}
+
+/* As in a profile that something else wrote. */
+static void a_pid_that_is_not_known_is_absent(void **state)
+{
+	struct snapshot *snapshot = snapshot__new();
+	const struct process process = { .comm = "prog", .counters = { 32, 1, 0, 0, 32 } };
+	const struct view view = { .query = { ALL } };
+	char *text;
+
+	(void)state;
+	assert_int_equal(snapshot__add_process(snapshot, &process), 0);
+	assert_int_equal(sample_stack(snapshot, NULL, 0, STACK_COMPLETE, 0), 0);
+	sample_site(snapshot, 0, 0, FAMILY_HEAP, (struct counters){ 32, 1, 0, 0, 32 });
+	text = show(snapshot, &view);
+	assert_null(strstr(text, "\"pid\""));
+	assert_non_null(strstr(text, "\"processes\":[{\"comm\":\"prog\","));
+	assert_non_null(strstr(text, "\"sites\":[{\"family\":\"heap\","));
 	free(text);
 	snapshot__free(snapshot);
 }
@@ -342,6 +364,7 @@ int main(void)
 		cmocka_unit_test(growth_is_there_when_it_is_known),
 		cmocka_unit_test(hostile_strings_stay_valid_json),
 		cmocka_unit_test(what_is_not_known_is_absent),
+		cmocka_unit_test(a_pid_that_is_not_known_is_absent),
 		cmocka_unit_test(large_numbers_are_exact),
 		cmocka_unit_test(long_output_is_whole),
 		cmocka_unit_test(a_full_disk_is_an_error),

@@ -194,10 +194,10 @@ static void an_empty_row_has_no_average(void **state)
 	sample_stack(snapshot, &frame, 1, STACK_COMPLETE, 0);
 	sample_site(snapshot, 0, 0, FAMILY_HEAP, (struct counters){ 0, 0, 8, 1, 8 });
 	check_snapshot(snapshot, (struct view){ .query = { ALL, .by = BY_LINE } },
-		       "00:00:00  p[9]  exited  live 0 B in 0 blocks  peak 0 B\n"
+		       "p[9]  exited  live 0 B in 0 blocks  peak 0 B\n"
 		       "a.py:1: size=0 B, count=0\n");
 	check_snapshot(snapshot, (struct view){ .query = { ALL } },
-		       "00:00:00  p[9]  exited  live 0 B in 0 blocks  peak 0 B\n"
+		       "p[9]  exited  live 0 B in 0 blocks  peak 0 B\n"
 		       " 1  0 B  in 0 blocks\n"
 		       "      [unknown]  a.py:1  (python)\n");
 	snapshot__free(snapshot);
@@ -212,14 +212,14 @@ static void losses_stand_in_the_header(void **state)
 	(void)state;
 	snapshot__set_header(snapshot, &header);
 	check_snapshot(snapshot, view,
-		       "00:00:00  0 processes  live 0 B in 0 blocks\n"
+		       "0 processes  live 0 B in 0 blocks\n"
 		       "lost: 1 blocks not counted  2 sites not counted  3 stacks not kept  "
 		       "4 allocations without their return  5 stacks truncated  6 stacks broken  "
 		       "7 events dropped\n");
 	header.losses = (struct losses){ .truncated_stacks = 9 };
 	snapshot__set_header(snapshot, &header);
 	check_snapshot(snapshot, view,
-		       "00:00:00  0 processes  live 0 B in 0 blocks\n"
+		       "0 processes  live 0 B in 0 blocks\n"
 		       "lost: 9 stacks truncated\n");
 	snapshot__free(snapshot);
 }
@@ -292,11 +292,11 @@ static void names_are_data(void **state)
 
 	(void)state;
 	check_snapshot(snapshot, (struct view){ .query = { ALL } },
-		       "00:00:00  a\\x0ab\\x1b[2J[1]  live 32 B in 1 blocks  peak 32 B\n"
+		       "a\\x0ab\\x1b[2J[1]  live 32 B in 1 blocks  peak 32 B\n"
 		       " 1  32 B  in 1 blocks, average 32 B\n"
 		       "      f\\x1b]0;x\\x07  a\\xff.c:1  \\u{202e}lib\n");
 	check_snapshot(snapshot, (struct view){ .query = { ALL, .by = BY_LINE } },
-		       "00:00:00  a\\x0ab\\x1b[2J[1]  live 32 B in 1 blocks  peak 32 B\n"
+		       "a\\x0ab\\x1b[2J[1]  live 32 B in 1 blocks  peak 32 B\n"
 		       "dir\\x0a/a\\xff.c:1: size=32 B, count=1, average=32 B\n");
 	snapshot__free(snapshot);
 }
@@ -313,10 +313,26 @@ static void long_names_are_shown(void **state)
 	file[1000] = '\0';
 	snapshot = sample_of(&frame, 1, "x");
 	snprintf(expected, sizeof(expected),
-		 "00:00:00  x[1]  live 32 B in 1 blocks  peak 32 B\n"
+		 "x[1]  live 32 B in 1 blocks  peak 32 B\n"
 		 "%s:7: size=32 B, count=1, average=32 B\n",
 		 file);
 	check_snapshot(snapshot, (struct view){ .query = { ALL, .by = BY_LINE } }, expected);
+	snapshot__free(snapshot);
+}
+
+/* As in a profile that something else wrote. */
+static void what_is_not_known_is_absent(void **state)
+{
+	struct snapshot *snapshot = snapshot__new();
+	const struct process process = { .comm = "prog", .counters = { 32, 1, 0, 0, 32 } };
+
+	(void)state;
+	assert_int_equal(snapshot__add_process(snapshot, &process), 0);
+	assert_int_equal(sample_stack(snapshot, NULL, 0, STACK_COMPLETE, 0), 0);
+	sample_site(snapshot, 0, 0, FAMILY_HEAP, (struct counters){ 32, 1, 0, 0, 32 });
+	check_snapshot(snapshot, (struct view){ .query = { ALL, .by = BY_PROCESS } },
+		       "prog  live 32 B in 1 blocks  peak 32 B\n"
+		       " 1  32 B  in 1 blocks, average 32 B  prog\n");
 	snapshot__free(snapshot);
 }
 
@@ -351,6 +367,7 @@ int main(void)
 		cmocka_unit_test(one_column_is_no_disaster),
 		cmocka_unit_test(names_are_data),
 		cmocka_unit_test(long_names_are_shown),
+		cmocka_unit_test(what_is_not_known_is_absent),
 		cmocka_unit_test(a_full_disk_is_an_error),
 	};
 
