@@ -79,13 +79,33 @@ static void ignore(void *arena, void *piece)
 	(void)piece;
 }
 
+static bool begins(const struct wire *messages, const char *text)
+{
+	size_t length = strlen(text);
+
+	return (size_t)(messages->end - messages->at) >= length &&
+	       !memcmp(messages->at, text, length);
+}
+
+/* Allocators' own profilers write text, of which some tools make profiles. */
+static int refuse_strange(struct reading *reading)
+{
+	if (begins(&reading->messages, "heap profile:"))
+		return refuse(reading, "is a heap profile as text: "
+				       "`go tool pprof -proto` makes a pprof profile of it");
+	if (begins(&reading->messages, "heap_v2/"))
+		return refuse(reading, "is a heap profile of jemalloc's, as text for jeprof: "
+				       "it is no pprof profile");
+	return refuse(reading, "is no pprof profile, or damaged");
+}
+
 static int parse(struct reading *reading, const void *data, size_t size)
 {
 	ProtobufCAllocator allocator = { allocate, ignore, reading->arena };
 
 	reading->profile = pprof__profile__unpack(&allocator, size, data);
 	if (!reading->profile)
-		return refuse(reading, "is no pprof profile, or damaged");
+		return refuse_strange(reading);
 	if (!reading->profile->n_sample_type || !reading->profile->n_string_table)
 		return refuse(reading, "is no pprof profile: it has no sample types");
 	return 0;
@@ -110,7 +130,7 @@ static int set_samples_aside(struct reading *reading)
 		to += field.whole_size;
 	}
 	if (result)
-		result = refuse(reading, "is no pprof profile, or damaged");
+		result = refuse_strange(reading);
 	else if (reading->sample_count > MAX_SAMPLES)
 		result = refuse(reading, "has more than %d samples", MAX_SAMPLES);
 	else

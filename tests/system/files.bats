@@ -304,7 +304,7 @@ profiled() { # LIBRARY VARIABLE=VALUE…: the text is made $T/text by text_of; $
 		awk '{ s += $NF } END { print s }')" folded
 	"$MEMWATCH" report "$T/other.pb.gz" --by line --top 1 |
 		grep -qE 'shapes\.c:[0-9]+: size=391 KiB, count=2, average=195 KiB$'
-	refused 1 "is no pprof profile" report "$T/text"
+	refused 1 'is a heap profile as text: `go tool pprof -proto` makes' report "$T/text"
 }
 
 @test "jemalloc's heap profiles, by go tool pprof, have its size classes" {

@@ -366,6 +366,9 @@ static void what_does_not_fit_together_is_refused(void **state)
 {
 	(void)state;
 	CHECK_REFUSED("hello", "is no pprof profile");
+	CHECK_REFUSED("heap profile: 1: 32 [1: 32] @ heapprofile\n",
+		      "`go tool pprof -proto` makes a pprof profile of it");
+	CHECK_REFUSED("heap_v2/524288\n", "a heap profile of jemalloc's");
 	CHECK_REFUSED(TYPE, "it has no sample types");
 	CHECK_REFUSED(STRINGS, "it has no sample types");
 	CHECK_REFUSED("\x0a\x02\x08\x01\x32\x00\x32\x03"
