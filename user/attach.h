@@ -12,18 +12,26 @@
 
 #include "probe.h"
 
+/*
+ * Whether an armed return probe kills a process under a strict seccomp filter (6.11-6.13: the
+ * trampoline makes a system call that no filter knows; fixed by cf6cb56ef244).
+ */
+struct seccomp_trial {
+	int error; /* 0: known */
+	bool kills;
+};
+
 struct attach_trials {
-	int error[RUNGS];    /* 0: works */
-	bool seccomp_kills;  /* an armed return probe kills a process under a strict seccomp filter
-		* (6.11-6.13: the trampoline makes a system call that no filter knows;
-			     * fixed by cf6cb56ef244) */
+	int error[RUNGS];             /* 0: works */
+	struct seccomp_trial seccomp; /* of the rung that was chosen */
 };
 
 const char *rung__name(enum rung rung); /* "session", "multi", "perf" */
-/* Tries one rung on a function of our own: a thread calls it, and entry and return must be seen. */
-int attach__try(enum rung rung);
-/* Tries in a child whether return probes on this rung kill under seccomp. */
-int attach__try_seccomp(enum rung rung, bool *kills);
+/*
+ * Tries one rung on a function of our own: a thread calls it, and entry and return must be seen.
+ * Where that works a child tries it under seccomp.
+ */
+int attach__try(enum rung rung, struct seccomp_trial *seccomp);
 /*
  * Tries the ladder from the top; stops at the first that works unless `all`. The rung, or
  * -errno.

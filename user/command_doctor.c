@@ -93,13 +93,11 @@ static int show_links(struct attach_trials *trials)
 	return chosen;
 }
 
-static void show_seccomp(int rung, bool *kills)
+static void show_seccomp(const struct seccomp_trial *seccomp)
 {
-	int error = attach__try_seccomp(rung, kills);
-
-	if (error) {
-		say("seccomp      not known: %s", strerror(-error));
-	} else if (*kills) {
+	if (seccomp->error) {
+		say("seccomp      not known: %s", strerror(-seccomp->error));
+	} else if (seccomp->kills) {
 		say("seccomp      return probes would kill a process under a seccomp filter: "
 		    "none is armed there;");
 		say("             returns are seen at `ret` instructions, which costs more");
@@ -255,7 +253,7 @@ static bool show_namespace(void)
 int command_doctor(const struct options *options)
 {
 	struct attach_trials trials = { 0 };
-	bool kills = false, privileged;
+	bool privileged;
 	struct utsname name;
 	int rung, status;
 
@@ -270,8 +268,8 @@ int command_doctor(const struct options *options)
 	rung = show_links(&trials);
 	status = rung < 0 || !privileged;
 	if (rung >= 0)
-		show_seccomp(rung, &kills);
+		show_seccomp(&trials.seccomp);
 	for (size_t i = 0; i < options->pid_count; i++)
-		status |= show_target(options->pids[i], kills);
+		status |= show_target(options->pids[i], trials.seccomp.kills);
 	return show__status(show__flush()) ?: status;
 }

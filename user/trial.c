@@ -56,18 +56,23 @@ static void trial__end(struct trial *trial)
 	probe__free(trial->probe);
 }
 
-/* Probes the target's entry and return, in the process `pid` or (0) wherever it runs. */
-static int trial__begin(struct trial *trial, enum rung rung, pid_t pid)
+static int trial__begin(struct trial *trial, enum rung rung)
 {
 	const struct probe_options options = { .rung = rung, .trial = true };
+
+	trial->probe = probe__new(&options);
+	return trial->probe ? 0 : -errno;
+}
+
+/* Probes the target's entry and return, in the process `pid` or (0) wherever it runs. */
+static int trial__attach(struct trial *trial, pid_t pid)
+{
 	struct attach_point point = { .returns = true };
 	int taken = target_offset(&point.offset);
 
 	if (taken)
 		return taken;
-	trial->probe = probe__new(&options);
-	if (!trial->probe)
-		return -errno;
+	attachments__free(trial->attachments);
 	trial->attachments = attachments__new(trial->probe);
 	if (!trial->attachments)
 		return -ENOMEM;
@@ -79,21 +84,16 @@ static int trial__begin(struct trial *trial, enum rung rung, pid_t pid)
  * The call comes from a thread: before 6.10 a link's filter let one thread through, not a
  * process.
  */
-int attach__try(enum rung rung)
+static int try_thread(struct trial *trial)
 {
-	struct trial trial = { 0 };
-	int error = trial__begin(&trial, rung, getpid());
+	int error = trial__attach(trial, getpid());
 	pthread_t thread;
 
-	if (!error)
-		error = -pthread_create(&thread, NULL, call_target, NULL);
-	if (!error) {
-		pthread_join(thread, NULL);
-		if (probe__trial_hits(trial.probe) != 2)
-			error = -EOPNOTSUPP;
-	}
-	trial__end(&trial);
-	return error;
+	error = error ?: -pthread_create(&thread, NULL, call_target, NULL);
+	if (error)
+		return error;
+	pthread_join(thread, NULL);
+	return probe__trial_hits(trial->probe) == 2 ? 0 : -EOPNOTSUPP;
 }
 
 static void call_target_confined(void)
@@ -105,21 +105,30 @@ static void call_target_confined(void)
 	syscall(SYS_exit, 0); /* exit_group is not among the four calls that strict mode knows */
 }
 
-int attach__try_seccomp(enum rung rung, bool *kills)
+static int try_confined(struct trial *trial, bool *kills)
+{
+	int error = trial__attach(trial, 0), status;
+	pid_t child;
+
+	if (error)
+		return error;
+	child = fork();
+	if (child == 0)
+		call_target_confined();
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		return -errno;
+	*kills = WIFSIGNALED(status);
+	return 0;
+}
+
+int attach__try(enum rung rung, struct seccomp_trial *seccomp)
 {
 	struct trial trial = { 0 };
-	int error = trial__begin(&trial, rung, 0), status;
-	pid_t child = -1;
+	int error = trial__begin(&trial, rung);
 
-	if (!error) {
-		child = fork();
-		if (child == 0)
-			call_target_confined();
-		if (child < 0 || waitpid(child, &status, 0) != child)
-			error = -errno;
-		else
-			*kills = WIFSIGNALED(status);
-	}
+	error = error ?: try_thread(&trial);
+	if (!error) /* with the same programs: to load them takes longer than to try */
+		seccomp->error = try_confined(&trial, &seccomp->kills);
 	trial__end(&trial);
 	return error;
 }
@@ -129,11 +138,15 @@ int attach__choose(struct attach_trials *trials, bool all)
 	int chosen = -EOPNOTSUPP;
 
 	for (int rung = 0; rung < RUNGS; rung++) {
+		struct seccomp_trial seccomp = { 0 };
+
 		if (chosen >= 0 && !all)
 			break;
-		trials->error[rung] = attach__try(rung);
-		if (!trials->error[rung] && chosen < 0)
-			chosen = rung;
+		trials->error[rung] = attach__try(rung, &seccomp);
+		if (trials->error[rung] || chosen >= 0)
+			continue;
+		chosen = rung;
+		trials->seccomp = seccomp;
 	}
 	return chosen < 0 ? trials->error[RUNG_SESSION] : chosen;
 }

@@ -19,7 +19,7 @@ static int choose_rung(struct watch *watch)
 	int rung = watch->options.rung;
 
 	if (rung >= 0) {
-		int error = attach__try(rung);
+		int error = attach__try(rung, &trials.seccomp);
 
 		if (error) {
 			log__error("--attach %s does not work here: %s%s%s", rung__name(rung),
@@ -41,7 +41,7 @@ static int choose_rung(struct watch *watch)
 		return rung;
 	}
 	watch->rung = rung;
-	attach__try_seccomp(rung, &watch->seccomp_kills);
+	watch->seccomp_kills = trials.seccomp.kills;
 	log__detail(watch->log, "attaching by %s links%s", rung__name(rung),
 		    watch->seccomp_kills ? "; return probes would kill confined processes here: "
 					   "their returns are seen at `ret` instructions"
