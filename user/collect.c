@@ -8,6 +8,7 @@
 #include <uthash.h>
 
 #include "namer.h"
+#include "numbering.h"
 
 enum { KEEP_UP_NS = 20 * 1000 * 1000 };
 
@@ -17,21 +18,12 @@ struct collector {
 	bool later;               /* see collector__name_later */
 	bool keep;                /* see collector__keep */
 	uint64_t older_ns;
+	/* Of one snapshot. The room stays: fresh pages cost more than what is written there. */
+	struct seen_site *sites;
+	size_t site_count, site_room;
+	struct numbering *stacks; /* ids; a number is the index in the snapshot being made */
 	/* CLOCK_MONOTONIC ns: probes live, last snapshot, the last look at what else happens */
 	uint64_t started, before, kept_up;
-};
-
-struct seen_site { /* as read, before any name was looked up */
-	uint32_t book;
-	enum family family;
-	uint64_t stack;
-	struct account account;
-};
-
-struct stack_index { /* stack id -> its index in the snapshot being made */
-	uint64_t id;
-	int index;
-	UT_hash_handle hh;
 };
 
 struct process_index { /* book -> process */
@@ -43,6 +35,13 @@ struct process_index { /* book -> process */
 	UT_hash_handle hh;
 };
 
+struct seen_site { /* as read, before any name was looked up */
+	struct process_index *process;
+	enum family family;
+	uint64_t stack;
+	struct account account;
+};
+
 struct aged_site { /* blocks of one site that are old enough */
 	struct site_key key;
 	struct account account;
@@ -52,9 +51,6 @@ struct aged_site { /* blocks of one site that are old enough */
 struct making { /* a snapshot that is being made */
 	struct collector *collector;
 	struct snapshot *snapshot;
-	struct seen_site *sites;
-	size_t site_count, site_room;
-	struct stack_index *stacks;
 	struct process_index *processes;
 	struct aged_site *aged;
 	uint64_t now;
@@ -78,9 +74,10 @@ struct collector *collector__new(struct watch *watch, uint64_t older_ns)
 	collector->older_ns = older_ns;
 	collector->started = collector->before = clock_ns(CLOCK_MONOTONIC);
 	collector->namer = namer__new(watch__objects(watch), watch__pythons(watch));
-	if (collector->namer)
+	collector->stacks = numbering__new(sizeof(uint64_t));
+	if (collector->namer && collector->stacks)
 		return collector;
-	free(collector);
+	collector__free(collector);
 	return NULL;
 }
 
@@ -89,6 +86,8 @@ void collector__free(struct collector *collector)
 	if (!collector)
 		return;
 	namer__free(collector->namer);
+	numbering__free(collector->stacks);
+	free(collector->sites);
 	free(collector);
 }
 
@@ -230,29 +229,24 @@ static const struct stack *name_stack(struct collector *collector, uint64_t id, 
 }
 
 /* Index of the stack in the snapshot; the id 0 stands for what was lost. */
-static int stack_index(struct making *making, const struct seen_site *site,
-		       const struct process_index *process)
+static int stack_index(struct making *making, const struct seen_site *site)
 {
-	const struct stack *stack = NULL;
-	struct stack_index *entry;
+	struct collector *collector = making->collector;
+	int64_t number = numbering__add(collector->stacks, &site->stack);
+	const struct stack *stack;
 	struct stack empty;
 
-	HASH_FIND(hh, making->stacks, &site->stack, sizeof(site->stack), entry);
-	if (entry)
-		return entry->index;
-	if (!making->collector->later || process->watched->python) {
-		stack = name_stack(making->collector, site->stack, process->pid);
-		keep_up(making->collector);
-	} else { /* what is known costs nothing */
-		stack = namer__known(making->collector->namer, site->stack);
-	}
-	entry = calloc(1, sizeof(*entry));
-	if (!entry)
+	if (number < 0)
 		return -ENOMEM;
-	entry->id = site->stack;
-	entry->index = snapshot__add_stack(making->snapshot, stack ?: unnamed(site->stack, &empty));
-	HASH_ADD(hh, making->stacks, id, sizeof(entry->id), entry);
-	return entry->index;
+	if ((size_t)number < snapshot__stack_count(making->snapshot))
+		return (int)number;
+	if (!collector->later || site->process->watched->python) {
+		stack = name_stack(collector, site->stack, site->process->pid);
+		keep_up(collector);
+	} else { /* what is known costs nothing */
+		stack = namer__known(collector->namer, site->stack);
+	}
+	return snapshot__add_stack(making->snapshot, stack ?: unnamed(site->stack, &empty));
 }
 
 static int name(struct collector *collector, struct snapshot *snapshot, size_t index, pid_t pid)
@@ -326,42 +320,60 @@ int collector__name_shown(struct collector *collector, struct snapshot *snapshot
 				     : collector__name_all(collector, snapshot);
 }
 
-static int add_site(struct making *making, const struct seen_site *seen)
+static int add_sites(struct making *making)
 {
-	struct site site = { .family = seen->family, .counters = counters_of(&seen->account) };
-	struct process_index *process;
-	int index;
+	const struct collector *collector = making->collector;
+	struct site *sites = malloc((collector->site_count + 1) * sizeof(*sites));
+	int error = sites ? 0 : -ENOMEM;
 
-	HASH_FIND(hh, making->processes, &seen->book, sizeof(seen->book), process);
-	index = stack_index(making, seen, process);
-	if (index < 0)
-		return index;
-	site.process = process->index;
-	site.stack = index;
-	index = snapshot__add_site(making->snapshot, &site);
-	return index < 0 ? index : 0;
+	for (size_t i = 0; i < collector->site_count && !error; i++) {
+		const struct seen_site *seen = &collector->sites[i];
+		int stack = stack_index(making, seen);
+
+		sites[i] = (struct site){
+			.process = seen->process->index,
+			.stack = stack,
+			.family = seen->family,
+			.counters = counters_of(&seen->account),
+		};
+		error = stack < 0 ? stack : 0;
+	}
+	if (!error)
+		error = snapshot__adopt_sites(making->snapshot, sites, collector->site_count);
+	if (error)
+		free(sites);
+	return error;
+}
+
+static struct seen_site *add_seen(struct collector *collector)
+{
+	if (collector->site_count == collector->site_room) {
+		size_t room = collector->site_room ? collector->site_room * 2 : 1024;
+		struct seen_site *sites = reallocarray(collector->sites, room, sizeof(*sites));
+
+		if (!sites)
+			return NULL;
+		collector->sites = sites;
+		collector->site_room = room;
+	}
+	return &collector->sites[collector->site_count++];
 }
 
 static int see_site(struct making *making, uint32_t book, uint64_t stack, enum family family,
 		    const struct account *account)
 {
 	struct process_index *process;
+	struct seen_site *seen;
 
 	if (!account->live_count && !account->freed_count)
 		return 0;
 	HASH_FIND(hh, making->processes, &book, sizeof(book), process);
 	if (!process)
 		return 0; /* of a process that came after the list was made, or that nobody wants */
-	if (making->site_count == making->site_room) {
-		size_t room = making->site_room ? making->site_room * 2 : 1024;
-		struct seen_site *sites = reallocarray(making->sites, room, sizeof(*sites));
-
-		if (!sites)
-			return -ENOMEM;
-		making->sites = sites;
-		making->site_room = room;
-	}
-	making->sites[making->site_count++] = (struct seen_site){ book, family, stack, *account };
+	seen = add_seen(making->collector);
+	if (!seen)
+		return -ENOMEM;
+	*seen = (struct seen_site){ process, family, stack, *account };
 	if (family == FAMILY_HEAP)
 		add_account(&process->heap, account);
 	return 0;
@@ -504,9 +516,7 @@ static int fill(struct making *making)
 
 	for (process = making->processes; process && !error; process = process->hh.next)
 		error = add_process(making, process);
-	for (size_t i = 0; i < making->site_count && !error; i++)
-		error = add_site(making, &making->sites[i]);
-	return error;
+	return error ? error : add_sites(making);
 }
 
 static void set_header(struct making *making)
@@ -532,18 +542,12 @@ static void set_header(struct making *making)
 
 static void making__end(struct making *making)
 {
-	struct stack_index *stack, *next_stack;
 	struct process_index *process, *next_process;
 
-	HASH_ITER(hh, making->stacks, stack, next_stack) {
-		HASH_DEL(making->stacks, stack);
-		free(stack);
-	}
 	HASH_ITER(hh, making->processes, process, next_process) {
 		HASH_DEL(making->processes, process);
 		free(process);
 	}
-	free(making->sites);
 }
 
 struct snapshot *collector__snapshot(struct collector *collector)
@@ -555,6 +559,8 @@ struct snapshot *collector__snapshot(struct collector *collector)
 	};
 	int error = making.snapshot ? 0 : -ENOMEM;
 
+	collector->site_count = 0;
+	numbering__clear(collector->stacks);
 	watch__handle(collector->watch); /* the ranges and the books as of now */
 	error = error ?: fill(&making);
 	making__end(&making);

@@ -24,6 +24,7 @@ struct slot {
 struct numbering {
 	size_t words; /* of a key */
 	size_t count, slots;
+	size_t chunk_count;
 	uint64_t **chunks; /* of items; there is room for as many as half of the slots need */
 	struct arena *arena; /* of the chunks */
 	struct slot *table;
@@ -65,6 +66,12 @@ void numbering__free(struct numbering *numbering)
 	free(numbering->chunks);
 	free(numbering->table);
 	free(numbering);
+}
+
+void numbering__clear(struct numbering *numbering)
+{
+	memset(numbering->table, 0, numbering->slots * sizeof(*numbering->table));
+	numbering->count = 0;
 }
 
 static struct item *item_at(const struct numbering *numbering, size_t number)
@@ -128,11 +135,12 @@ static int append(struct numbering *numbering, const uint64_t *key)
 	size_t size = numbering->words * sizeof(*key), number = numbering->count;
 	struct item *item;
 
-	if (number % CHUNK == 0) {
-		numbering->chunks[number / CHUNK] =
-			arena__alloc(numbering->arena, CHUNK * (sizeof(*item) + size));
-		if (!numbering->chunks[number / CHUNK])
+	if (number / CHUNK == numbering->chunk_count) {
+		uint64_t *chunk = arena__alloc(numbering->arena, CHUNK * (sizeof(*item) + size));
+
+		if (!chunk)
 			return -ENOMEM;
+		numbering->chunks[numbering->chunk_count++] = chunk;
 	}
 	numbering->count++;
 	item = item_at(numbering, number);

@@ -10,6 +10,8 @@ struct numbering;
 /* Keys are compared as bytes, so they have no padding; their size is a multiple of eight. */
 struct numbering *numbering__new(size_t key_size); /* NULL: no memory */
 void numbering__free(struct numbering *numbering);
+/* Forgets every key; the room for as many stays. */
+void numbering__clear(struct numbering *numbering);
 /* The key's number, which is new if it is what numbering__count was before; or -ENOMEM. */
 int64_t numbering__add(struct numbering *numbering, const void *key);
 int64_t numbering__find(const struct numbering *numbering, const void *key); /* -ENOENT */

@@ -395,8 +395,8 @@ static int compare_rows(const void *first, const void *second, void *context)
 static int rank(struct rows *rows, enum sort_key sort, size_t top)
 {
 	size_t kept = top && top < rows->count ? top : rows->count;
-	const struct row **order = calloc(rows->count + 1, sizeof(*order));
-	struct row *ranked = calloc(kept + 1, sizeof(*ranked));
+	const struct row **order = malloc((rows->count + 1) * sizeof(*order));
+	struct row *ranked = malloc((kept + 1) * sizeof(*ranked));
 
 	if (!order || !ranked) {
 		free(order);

@@ -22,7 +22,7 @@ struct string {
  * Callers hand in the same pointers again and again: a module's name comes with every frame. What
  * a pointer gave the last time is worth one compare (what it points to may have changed since).
  */
-enum { RECENT_BITS = 15, RECENT = 1 << RECENT_BITS };
+enum { RECENT_LEAST = 9, RECENT_MOST = 15 }; /* as powers of two */
 struct recent {
 	const char *given, *interned;
 };
@@ -32,7 +32,8 @@ struct snapshot {
 	struct numbering *frames;
 	struct arena *stack_frames; /* of all stacks */
 	struct string *strings;
-	struct recent recent[RECENT];
+	struct recent *recent;
+	unsigned int recent_bits; /* as many as there are strings, about */
 	struct process *processes;
 	struct stack *stacks;
 	struct site *sites;
@@ -42,6 +43,19 @@ struct snapshot {
 	bool has_growth, has_change;
 };
 
+static int widen_recent(struct snapshot *snapshot)
+{
+	unsigned int bits = snapshot->recent ? snapshot->recent_bits + 2 : RECENT_LEAST;
+	struct recent *recent = calloc((size_t)1 << bits, sizeof(*recent));
+
+	if (!recent)
+		return -ENOMEM;
+	free(snapshot->recent);
+	snapshot->recent = recent;
+	snapshot->recent_bits = bits;
+	return 0;
+}
+
 struct snapshot *snapshot__new(void)
 {
 	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
@@ -50,7 +64,7 @@ struct snapshot *snapshot__new(void)
 		return NULL;
 	snapshot->frames = numbering__new(sizeof(struct frame));
 	snapshot->stack_frames = arena__new(SIZE_MAX);
-	if (snapshot->frames && snapshot->stack_frames)
+	if (snapshot->frames && snapshot->stack_frames && !widen_recent(snapshot))
 		return snapshot;
 	snapshot__free(snapshot);
 	return NULL;
@@ -67,6 +81,7 @@ void snapshot__free(struct snapshot *snapshot)
 		free(string);
 	}
 	numbering__free(snapshot->frames);
+	free(snapshot->recent);
 	arena__free(snapshot->stack_frames);
 	free(snapshot->processes);
 	free(snapshot->stacks);
@@ -98,9 +113,14 @@ static const char *intern(struct snapshot *snapshot, const char *text)
 }
 
 /* Multiplicative hashing: strings lie at multiples of small numbers. */
-static size_t recent_place(const char *string)
+static struct recent *recent_place(struct snapshot *snapshot, const char *string)
 {
-	return (uintptr_t)string * 0x9e3779b97f4a7c15ULL >> (64 - RECENT_BITS);
+	uint64_t hash = (uintptr_t)string * 0x9e3779b97f4a7c15ULL;
+
+	if (snapshot->recent_bits < RECENT_MOST &&
+	    HASH_COUNT(snapshot->strings) >> snapshot->recent_bits)
+		widen_recent(snapshot);
+	return &snapshot->recent[hash >> (64 - snapshot->recent_bits)];
 }
 
 const char *snapshot__intern(struct snapshot *snapshot, const char *string)
@@ -109,7 +129,7 @@ const char *snapshot__intern(struct snapshot *snapshot, const char *string)
 
 	if (!string)
 		return NULL;
-	recent = &snapshot->recent[recent_place(string)];
+	recent = recent_place(snapshot, string);
 	if (recent->given == string &&
 	    (recent->interned == string || !strcmp(recent->interned, string)))
 		return recent->interned;
@@ -368,12 +388,18 @@ struct past {
 	struct past_key key;
 	const struct counters *counters;
 	const struct cleared *cleared;
-	UT_hash_handle hh;
 };
 
+/*
+ * Two snapshots of one run have the same things in nearly the same order: what is looked for mostly
+ * stands behind what was found last. They are hashed when one does not.
+ */
 struct pasts {
-	struct past *items;
-	struct past *table;
+	const struct snapshot *of; /* processes, then sites; NULL: nothing was there */
+	size_t next;
+	struct numbering *keys;
+	size_t *places; /* by number of a key */
+	int error;
 };
 
 static struct past_key process_key(const struct process *process)
@@ -389,50 +415,78 @@ static struct past_key site_key(const struct snapshot *snapshot, const struct si
 				  site->family };
 }
 
-static void pasts__free(struct pasts *pasts)
+static int pasts__end(struct pasts *pasts)
 {
-	HASH_CLEAR(hh, pasts->table);
-	free(pasts->items);
+	numbering__free(pasts->keys);
+	free(pasts->places);
+	return pasts->error;
 }
 
-static int pasts__fill(struct pasts *pasts, const struct snapshot *before)
+static size_t pasts__count(const struct pasts *pasts)
 {
-	size_t count = before->process_count + before->site_count;
-	struct past *past;
+	return pasts->of ? pasts->of->process_count + pasts->of->site_count : 0;
+}
 
-	pasts->table = NULL;
-	pasts->items = calloc(count ? count : 1, sizeof(*pasts->items));
-	if (!pasts->items)
+static struct past pasts__at(const struct pasts *pasts, size_t place)
+{
+	const struct snapshot *of = pasts->of;
+	const struct process *process;
+	const struct site *site;
+
+	if (place < of->process_count) {
+		process = &of->processes[place];
+		return (struct past){ process_key(process), &process->counters, &process->cleared };
+	}
+	site = &of->sites[place - of->process_count];
+	return (struct past){ site_key(of, site), &site->counters, &site->cleared };
+}
+
+static int pasts__hash(struct pasts *pasts)
+{
+	size_t count = pasts__count(pasts);
+
+	pasts->keys = numbering__new(sizeof(struct past_key));
+	pasts->places = calloc(count + 1, sizeof(*pasts->places));
+	if (!pasts->keys || !pasts->places)
 		return -ENOMEM;
-	past = pasts->items;
-	for (size_t i = 0; i < before->process_count; i++, past++) {
-		past->key = process_key(&before->processes[i]);
-		past->counters = &before->processes[i].counters;
-		past->cleared = &before->processes[i].cleared;
-	}
-	for (size_t i = 0; i < before->site_count; i++, past++) {
-		past->key = site_key(before, &before->sites[i]);
-		past->counters = &before->sites[i].counters;
-		past->cleared = &before->sites[i].cleared;
-	}
 	for (size_t i = 0; i < count; i++) {
-		HASH_ADD(hh, pasts->table, key, sizeof(struct past_key), &pasts->items[i]);
-		if (!pasts->items[i].hh.tbl)
+		const struct past past = pasts__at(pasts, i);
+		int64_t number = numbering__add(pasts->keys, &past.key);
+
+		if (number < 0)
 			return -ENOMEM;
+		pasts->places[number] = i;
 	}
 	return 0;
 }
 
+static bool is_next(const struct pasts *pasts, const struct past_key *key)
+{
+	struct past past;
+
+	if (pasts->next >= pasts__count(pasts))
+		return false;
+	past = pasts__at(pasts, pasts->next);
+	return !memcmp(&past.key, key, sizeof(*key));
+}
+
 /* What was not there before was nothing. */
-static struct past pasts__find(const struct pasts *pasts, struct past_key key)
+static struct past pasts__find(struct pasts *pasts, struct past_key key)
 {
 	static const struct counters no_counters;
 	static const struct cleared no_cleared;
 	const struct past none = { .counters = &no_counters, .cleared = &no_cleared };
-	struct past *past;
+	int64_t number;
 
-	HASH_FIND(hh, pasts->table, &key, sizeof(key), past);
-	return past ? *past : none;
+	if (!is_next(pasts, &key)) {
+		if (!pasts->keys && pasts->of && !pasts->error)
+			pasts->error = pasts__hash(pasts);
+		number = pasts->of && !pasts->error ? numbering__find(pasts->keys, &key) : -ENOENT;
+		if (number < 0)
+			return none;
+		pasts->next = pasts->places[number];
+	}
+	return pasts__at(pasts, pasts->next++);
 }
 
 static double difference(uint64_t now, uint64_t before)
@@ -456,16 +510,10 @@ static void grow_process(struct process *process, const struct past *past, doubl
 int snapshot__grow_since(struct snapshot *snapshot, const struct snapshot *before)
 {
 	double interval = snapshot->header.interval_s;
-	struct pasts pasts = { 0 };
-	int error = 0;
+	struct pasts pasts = { .of = before };
 
-	if (before)
-		error = pasts__fill(&pasts, before);
-	if (error)
-		goto out;
 	if (!(interval > 0))
-		goto out;
-	snapshot->has_growth = true;
+		return 0;
 	for (size_t i = 0; i < snapshot->process_count; i++) {
 		struct process *process = &snapshot->processes[i];
 		struct past past = pasts__find(&pasts, process_key(process));
@@ -479,9 +527,8 @@ int snapshot__grow_since(struct snapshot *snapshot, const struct snapshot *befor
 		site->growth =
 			difference(site->counters.live_bytes, past.counters->live_bytes) / interval;
 	}
-out:
-	pasts__free(&pasts);
-	return error;
+	snapshot->has_growth = !pasts.error;
+	return pasts__end(&pasts);
 }
 
 static struct delta change_from(const struct counters *before, const struct counters *now)
@@ -494,24 +541,22 @@ static struct delta change_from(const struct counters *before, const struct coun
 
 int snapshot__change_since(struct snapshot *snapshot, const struct snapshot *baseline)
 {
-	struct pasts pasts = { 0 };
-	int error = pasts__fill(&pasts, baseline);
+	struct pasts pasts = { .of = baseline };
 
-	for (size_t i = 0; i < snapshot->process_count && !error; i++) {
+	for (size_t i = 0; i < snapshot->process_count; i++) {
 		struct process *process = &snapshot->processes[i];
 		struct past past = pasts__find(&pasts, process_key(process));
 
 		process->change = change_from(past.counters, &process->counters);
 	}
-	for (size_t i = 0; i < snapshot->site_count && !error; i++) {
+	for (size_t i = 0; i < snapshot->site_count; i++) {
 		struct site *site = &snapshot->sites[i];
 		struct past past = pasts__find(&pasts, site_key(snapshot, site));
 
 		site->change = change_from(past.counters, &site->counters);
 	}
-	snapshot->has_change = !error;
-	pasts__free(&pasts);
-	return error;
+	snapshot->has_change = !pasts.error;
+	return pasts__end(&pasts);
 }
 
 /* More freed then than now: exec emptied the books in between. */
@@ -534,21 +579,19 @@ static void clear_counters(struct counters *counters, struct cleared *cleared,
 
 int snapshot__clear_before(struct snapshot *snapshot, const struct snapshot *origin)
 {
-	struct pasts pasts = { 0 };
-	int error = pasts__fill(&pasts, origin);
+	struct pasts pasts = { .of = origin };
 
-	for (size_t i = 0; i < snapshot->process_count && !error; i++) {
+	for (size_t i = 0; i < snapshot->process_count; i++) {
 		struct process *process = &snapshot->processes[i];
 		struct past past = pasts__find(&pasts, process_key(process));
 
 		clear_counters(&process->counters, &process->cleared, &past);
 	}
-	for (size_t i = 0; i < snapshot->site_count && !error; i++) {
+	for (size_t i = 0; i < snapshot->site_count; i++) {
 		struct site *site = &snapshot->sites[i];
 		struct past past = pasts__find(&pasts, site_key(snapshot, site));
 
 		clear_counters(&site->counters, &site->cleared, &past);
 	}
-	pasts__free(&pasts);
-	return error;
+	return pasts__end(&pasts);
 }
