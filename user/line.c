@@ -19,6 +19,17 @@ void line__fini(struct line *line)
 	line->text = NULL;
 }
 
+int line__end(struct line *line, FILE *out)
+{
+	int error = line->error;
+
+	errno = 0;
+	if (!error && fflush(out))
+		error = errno ? -errno : -EIO;
+	line__fini(line);
+	return error;
+}
+
 /* What is shown for the character at `text`, and how wide it is. `shown` lasts until the next. */
 struct glyph {
 	char shown[16];

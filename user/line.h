@@ -24,6 +24,8 @@ struct line {
 
 void line__init(struct line *line, int limit);
 void line__fini(struct line *line);
+/* The same after the last line of a text, which is flushed: 0, or the first -errno of any line. */
+int line__end(struct line *line, FILE *out);
 
 void line__put(struct line *line, const char *text);
 void line__format(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "view_diff.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -197,7 +196,6 @@ int view_diff__text(FILE *out, const struct difference *difference, const struct
 {
 	struct text text = { .out = out, .difference = difference, .view = view };
 	bool statistics = view->query.by == BY_LINE || view->query.by == BY_FILE;
-	int error;
 
 	line__init(&text.line, view->columns);
 	show_header(&text);
@@ -210,10 +208,5 @@ int view_diff__text(FILE *out, const struct difference *difference, const struct
 		line__format(&text.line, "... %zu more", difference->all - difference->count);
 		show_line(&text);
 	}
-	error = text.line.error;
-	errno = 0;
-	if (!error && fflush(out))
-		error = errno ? -errno : -EIO;
-	line__fini(&text.line);
-	return error;
+	return line__end(&text.line, out);
 }

@@ -117,7 +117,6 @@ static void show_leak(struct text *text, size_t index)
 int view_leaks__text(FILE *out, const struct leak_report *report, const struct view *view)
 {
 	struct text text = { .out = out, .report = report, .view = view };
-	int error;
 
 	line__init(&text.line, view->columns);
 	show_header(&text);
@@ -127,12 +126,7 @@ int view_leaks__text(FILE *out, const struct leak_report *report, const struct v
 		line__format(&text.line, "... %zu more", report->all - report->count);
 		show_line(&text);
 	}
-	error = text.line.error;
-	errno = 0;
-	if (!error && fflush(out))
-		error = errno ? -errno : -EIO;
-	line__fini(&text.line);
-	return error;
+	return line__end(&text.line, out);
 }
 
 /* JSON. */

@@ -444,11 +444,7 @@ int view_text__show(FILE *out, const struct snapshot *snapshot, const struct vie
 	line__init(&text.line, view->columns);
 	show_header(&text);
 	show_rows(&text);
-	error = text.line.error;
-	errno = 0;
-	if (!error && fflush(out))
-		error = errno ? -errno : -EIO;
-	line__fini(&text.line);
+	error = line__end(&text.line, out);
 	rows__free(&text.rows);
 	return error;
 }
