@@ -245,11 +245,11 @@ static void attach_object(struct watch *watch, const struct object *object,
 	object_path(object, path);
 	known->points = attach__points(watch->attachments, path, watch->options.pids,
 				       watch->options.pid_count, plan.points, plan.point_count);
-	if (known->points < 0)
+	if (known->points >= 0)
+		watch->points += known->points;
+	else if (known->points != -ESRCH) /* has ended: that is said elsewhere */
 		log__info(watch->log, "%s: cannot be probed: %s", object__path(object),
 			  strerror(-known->points));
-	else
-		watch->points += known->points;
 	known->is_allocator = plan.is_allocator;
 	plan__free(&plan);
 	attach_loader(watch, object); /* musl's libc is its loader too */

@@ -83,13 +83,10 @@ finish_early() {
 
 @test "with -p the other processes' code stays as it was" {
 	workload basic
-	"$W/shapes" <"$T/line" >"$T/other" 3>&- {LINE}>&- &
-	local other=$!
-	wait_for "the other is ready" grep -q ready "$T/other"
+	another shapes
 	observe --json -p "$WORK" 0.3
-	text_clean "$other"
-	! text_clean "$WORK"
-	kill -KILL "$other"
+	text_clean "$OTHER"
+	text_clean "$WORK" && return 1
 	work
 	snapshot
 	untouched
@@ -109,16 +106,28 @@ finish_early() {
 	release
 	finish
 }
-two_truths() { [[ $(grep -c '^{' "$T/truth") = 2 ]]; }
+two_truths() { has_line "$T/truth" '^\{' 2; }
 
 @test "a target that exits while memwatch attaches, again and again" {
 	local i status
 	for ((i = 0; i < 10; i++)); do
 		sleep 0.0$i 3>&- &
 		status=0
-		timeout 30 "$MEMWATCH" --json -p $! 0.05 >"$T/out" 2>"$T/err" || status=$?
+		timeout 120 "$MEMWATCH" --json -p $! 0.05 >"$T/out" 2>"$T/err" || status=$?
 		[[ $status = 0 || $status = 1 ]] || { echo "status $status" >&2; return 1; }
 		[[ $status = 0 ]] || one_line_of_complaint
 		wait
 	done
+}
+
+@test "a target that ends when its probes are about to be attached: one line" {
+	command -v gdb >/dev/null || skip "gdb is not installed"
+	sleep 1000 3>&- {LINE}>&- &
+	OTHER=$!
+	env -u DEBUGINFOD_URLS SHELL=/bin/sh timeout 120 gdb -nx -batch -ex 'tbreak watch__attach_process' -ex run \
+		-ex 'break attach__points' -ex continue \
+		-ex "shell kill -KILL $OTHER; while kill -0 $OTHER 2>/dev/null; do :; done" -ex delete -ex continue \
+		--args "$MEMWATCH" --json -p "$OTHER" 0.1 </dev/null >"$T/gdb.err" 2>&1 3>&- {LINE}>&- || true
+	equal "memwatch: process $OTHER has ended" "$(grep '^memwatch: ' "$T/gdb.err")" "what is said"
+	OTHER=''
 }
