@@ -83,7 +83,8 @@ in_container() { # PID ID: where cgroups can be made here; teardown removes it
 	finish
 	reported
 	equal "$id" "$(jq -r '.processes[0].container' "$SNAPSHOT")" container
-	! command -v go >/dev/null || HOME=$T go tool pprof -tags "$T/heap.pb.gz" 2>/dev/null | grep -q "$id"
+	command -v go >/dev/null || return 0
+	HOME=$T go tool pprof -tags "$T/heap.pb.gz" 2>/dev/null | grep -q "$id"
 }
 
 @test "record ends with its target, and has what it held" {
@@ -105,8 +106,15 @@ in_container() { # PID ID: where cgroups can be made here; teardown removes it
 	kill -INT "$WATCH"
 	ended 0
 	[[ -s $T/heap.pb.gz ]]
-	"$MEMWATCH" record -q -o "$T/series.pb.gz" -p "$WORK" --every 0.3 --for 1 --max-blocks 10000
-	[[ -s $T/series-0001.pb.gz && -s $T/series-0003.pb.gz && ! -e $T/series.pb.gz ]]
+	observe record -o "$T/series.pb.gz" -p "$WORK" --every 0.1 60
+	wait_for "the third of a series" test -s "$T/series-0003.pb.gz"
+	kill -INT "$WATCH"
+	ended 0
+	[[ -s $T/series-0001.pb.gz && -s $T/series-0002.pb.gz && ! -e $T/series.pb.gz ]]
+	"$MEMWATCH" record -q -o "$T/for.pb.gz" -p "$WORK" --for 0.1 --max-blocks 10000 3>&- {LINE}>&-
+	[[ -s $T/for.pb.gz ]]
+	"$MEMWATCH" record -q -o "$T/both.pb.gz" -p "$WORK" --every 60 --for 0.1 --max-blocks 10000 3>&- {LINE}>&-
+	[[ -s $T/both-0001.pb.gz && ! -e $T/both.pb.gz ]] # the end is one of the series
 	work
 	finish
 }
@@ -250,18 +258,26 @@ page() { # PATH: of the web view on $PORT; no proxy stands before loopback
 	END
 }
 
-served() { gone "$VIEW" && echo "pprof is gone" >&2 || page "$1"; }
+# Another program may have taken the port in between: then pprof ends, and another port is tried.
+serve() { # FILE
+	PORT=$(python3 -c 'import socket; s = socket.create_server(("localhost", 0)); print(s.getsockname()[1])')
+	# The program itself: go tool would leave it behind.
+	HOME=$T "$PPROF" -http="localhost:$PORT" -no_browser "$1" >"$T/pprof.err" 2>&1 3>&- {LINE}>&- &
+	VIEW=$!
+}
+
+served() { # FILE PATH
+	! gone "$VIEW" || serve "$1"
+	page "$2"
+}
 
 @test "go tool pprof -http serves our files: a function and its bytes are on the page" {
 	command -v go >/dev/null || skip "no go"
 	recorded
 	finish
-	PORT=$(python3 -c 'import socket; s = socket.create_server(("localhost", 0)); print(s.getsockname()[1])')
-	# The program itself: go tool would leave it behind.
-	HOME=$T "$(HOME=$T go tool -n pprof)" -http="localhost:$PORT" -no_browser "$T/heap.pb.gz" \
-		>"$T/pprof.err" 2>&1 3>&- {LINE}>&- &
-	VIEW=$!
-	wait_for "a page of pprof's" served /ui/top
+	PPROF=$(HOME=$T go tool -n pprof)
+	serve "$T/heap.pb.gz"
+	wait_for "a page of pprof's" served "$T/heap.pb.gz" /ui/top
 	grep -qF '422000 , [{"Name":"large","InlineLabel":"","Flat":400000,"Cum":400000,' "$T/page"
 	grep -qF '{"Name":"few","InlineLabel":"","Flat":0,"Cum":400000,' "$T/page"
 	page '/ui/top?si=alloc_objects'

@@ -13,7 +13,7 @@ setup() {
 	[[ $EUID = 0 ]] || skip "needs root"
 	T=$BATS_TEST_TMPDIR
 	WORKLOAD_ENV=()
-	WORK='' WATCH='' VIEW='' CGROUP=''
+	WORK='' OTHER='' WATCH='' VIEW='' CGROUP=''
 	exec {LINE}>/dev/null # something to close for those who must not hold a workload's line
 	[[ -x $MEMWATCH ]] || { echo "$MEMWATCH is not built" >&2; return 1; }
 }
@@ -25,6 +25,7 @@ teardown() {
 		[[ -n $VIEW ]] && kill -KILL "$VIEW" 2>/dev/null
 		[[ -n $LINE ]] && exec {LINE}>&-
 		[[ -n $WORK ]] && kill -KILL "$WORK" 2>/dev/null
+		[[ -n $OTHER ]] && kill -KILL "$OTHER" 2>/dev/null
 		wait
 		[[ -z $CGROUP ]] || leave_container
 		wait_for "no probe is left" nothing_attached
@@ -43,29 +44,29 @@ no_cgroup() { rmdir "$CGROUP" 2>/dev/null || [[ ! -d $CGROUP ]]; }
 # Shown by bats when the test failed.
 show_errors() {
 	local file
-	for file in "$T"/*err; do
-		[[ -s $file ]] && sed "s|^|${file##*/}: |" "$file" | head -20
+	for file in "$T"/*err "$T/screen" "$T/text"; do
+		[[ -s $file ]] && sed "s|^|${file##*/}: |" "$file" | head -30
 	done
 	return 0
 }
 
+# After the bound it looks once more: a machine that stood still has not had the time that has passed.
 wait_for() { # WHAT COMMAND…
-	local what=$1 deadline=$((SECONDS + 120))
+	local what=$1 deadline=$((SECONDS + 120)) late=
 	shift
 	[[ -p $T/nap ]] || mkfifo "$T/nap"
-	while ((SECONDS < deadline)); do
-		if "$@"; then return 0; fi
+	until "$@"; do
+		[[ -z $late ]] || { echo "waited in vain: $what" >&2; return 1; }
+		((SECONDS < deadline)) || late=yes
 		read -rt 0.02 <>"$T/nap" || true
 	done
-	echo "waited in vain: $what" >&2
-	return 1
 }
 
-# Without a process of its own: it is asked often.
-has_line() { # FILE REGULAR-EXPRESSION
-	local line
-	while IFS= read -r line || [[ -n $line ]]; do
-		[[ $line =~ $2 ]] && return
+# Without a process of its own: it is asked often. A line that has no end yet is still being written.
+has_line() { # FILE REGULAR-EXPRESSION [NUMBER of such lines]
+	local line number=0
+	while IFS= read -r line; do
+		[[ $line =~ $2 ]] && ((++number >= ${3:-1})) && return
 	done <"$1"
 	return 1
 }
@@ -84,6 +85,14 @@ workload() { # PROGRAM [ARGUMENT…]: started, and held before its work
 	exec {LINE}>&-
 	exec {LINE}>"$T/line"
 	wait_for "$program is ready" workload_says '^ready$'
+}
+
+another() { # PROGRAM: beside the workload, and on a line of its own; what it says is in $T/other
+	mkfifo "$T/other.line"
+	"$W/$1" <"$T/other.line" >"$T/other" 2>"$T/other.err" 3>&- {LINE}>&- &
+	OTHER=$!
+	exec {OTHER_LINE}>"$T/other.line"
+	wait_for "the other is ready" has_line "$T/other" '^ready$'
 }
 
 workload_says() { # PATTERN
@@ -213,20 +222,33 @@ same_sites() { # [leaf|deep|known] [TRUTH]
 	local truth=${2:-$(grep '^{' "$T/truth" | tail -n 1)}
 	local pid
 	pid=$(jq --argjson work "${WORK:-null}" '.pid // $work' <<<"$truth")
-	diff <(true_sites "$truth") <(seen_sites "$truth" "$pid" "${1:-leaf}") >&2
+	diff <(true_sites "$truth") <(seen_sites "$truth" "$pid" "${1:-leaf}") >&2 || say_snapshot "$pid"
+}
+
+# For whoever reads the log of a test that failed, far from here. Always 1.
+say_snapshot() { # [PID]: what was seen of it, in short: its totals, what was lost, its largest sites
+	jq -r --argjson pid "${1:-null}" "$NAMES"'
+		"elapsed \(.elapsed_s) s, lost \(.lost | with_entries(select(.value > 0)))", "totals \(.totals)",
+		(.processes[] | select($pid == null or .pid == $pid) | "process \(.)"),
+		(.sites | length as $n | "sites \($n), of which broken \(map(select(.end == "broken")) | length)"),
+		([.sites[] | select($pid == null or .pid == $pid)][:12][]
+			| "  \(.live_bytes) B in \(.live_count), ever \(.alloc_count) \(.end // "whole"): "
+				+ (.stack[:6] | map(name) | join(" < ")))' "$SNAPSHOT" 2>&1 | cut -c1-400 | head -30 >&2
+	return 1
 }
 
 TOTALS='{live_bytes, live_count, alloc_bytes, alloc_count, freed_bytes, freed_count, failed_count, unmatched_frees}'
 same_totals() {
 	diff <(grep '^{' "$T/truth" | tail -n 1 | jq -S ".totals | $TOTALS") \
-		<(jq -S ".totals | $TOTALS" "$SNAPSHOT") >&2
+		<(jq -S ".totals | $TOTALS" "$SNAPSHOT") >&2 || say_snapshot
 }
 
 same_process() { # TRUTH: one of several
 	local keys='{live_bytes, live_count, alloc_bytes, alloc_count, freed_bytes, freed_count}'
 	diff <(jq -S ".totals | $keys" <<<"$1") \
 		<(jq -S --argjson pid "$(jq .pid <<<"$1")" \
-			".processes[] | select(.pid == \$pid) | $keys" "$SNAPSHOT") >&2
+			".processes[] | select(.pid == \$pid) | $keys" "$SNAPSHOT") >&2 ||
+		say_snapshot "$(jq .pid <<<"$1")"
 }
 
 same_peaks() { # one thread only. Functions that allocate at one site; the sum of several sites' peaks is no peak.
@@ -247,14 +269,13 @@ same_peaks() { # one thread only. Functions that allocate at one site; the sum o
 nothing_lost() {
 	local lost
 	lost=$(jq -c '.lost | with_entries(select(.value > 0 and (.key | test("_stacks$") | not)))' "$SNAPSHOT")
-	equal '{}' "$lost" "losses"
+	equal '{}' "$lost" "losses" || say_snapshot
 }
 
 snapshot_says() { # JQ-CONDITION, on the last snapshot
 	jq -e "$1" "$SNAPSHOT" >/dev/null && return
 	echo "not so: $1" >&2
-	jq -c '{totals, lost, processes}' "$SNAPSHOT" >&2
-	return 1
+	say_snapshot
 }
 
 # True once a snapshot that is already out satisfies the condition.
@@ -264,15 +285,18 @@ seen() { # JQ-CONDITION
 
 # ---- what must be left behind: nothing
 
-# BPF objects that no process holds: pinned, or leaked. Those of other programs are held by them.
+# No program for probes, and no link of one, that no process holds: pinned, or leaked. Those of other programs, and
+# of another memwatch, are held by them. A bpftool that is older than the kernel says a link's type as a number.
 nothing_attached() {
 	local kind
 	for kind in prog link; do
-		[[ $(bpftool $kind list -j 2>/dev/null | jq '[.[]? | select((.pids // []) == []
-			and (.type | IN("kprobe", "uprobe_multi", "kprobe_multi",
-				"perf_event")))] | length') = 0 ]] || return
+		bpftool $kind list -j >"$T/listed" 2>/dev/null || return
+		jq -r '.[]? | select(.type | IN("kprobe", "perf_event", "kprobe_multi", "uprobe_multi", 7, 8, 12))
+			| .id' "$T/listed" >"$T/attached" || return
+		[[ -s $T/attached ]] || continue
+		grep -hs "^${kind}_id:" /proc/[0-9]*/fdinfo/* >"$T/held" || true
+		awk 'FILENAME == ARGV[1] { held[$2]; next } !($1 in held) { exit 1 }' "$T/held" "$T/attached" || return
 	done
-	[[ ! -s /sys/kernel/tracing/uprobe_events ]]
 }
 
 text_clean() { # PID: no breakpoint is in its code

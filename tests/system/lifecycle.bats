@@ -8,7 +8,7 @@ observe_all() {
 	observe --json --top 1 --max-blocks 8000000 0.3
 }
 
-two_truths() { [[ $(grep -c '^{' "$T/truth") = 2 ]]; }
+two_truths() { has_line "$T/truth" '^\{' 2; }
 
 forked() { # COMMAND that observes…
 	workload forks
@@ -43,8 +43,10 @@ forked() { # COMMAND that observes…
 
 @test "fork: with -p the child is not observed, and lives" {
 	workload forks
-	observed -p "$WORK"
+	observe --json --top 0 -p "$WORK" 0.3
+	release
 	wait_for "both truths" two_truths
+	snapshot
 	PARENT=$(grep '^{' "$T/truth" | jq -c 'select(.sites.parents_own.live_count > 0)')
 	same_sites leaf "$PARENT"
 	same_process "$PARENT"
@@ -58,7 +60,7 @@ forked() { # COMMAND that observes…
 	observed
 	same_sites known
 	snapshot_says '.totals.live_bytes == 300 and .totals.live_count == 15'
-	snapshot_says '[.sites[] | select(.stack[0].function == "before_exec") | .live_count] | add // 0 == 0'
+	snapshot_says '([.sites[] | select(.stack[0].function == "before_exec") | .live_count] | add // 0) == 0'
 	finish
 }
 
@@ -109,12 +111,10 @@ forked() { # COMMAND that observes…
 
 @test "one of two targets exits: the other is observed on, both are shown" {
 	workload basic
-	"$W/shapes" <"$T/line" >"$T/other" 2>/dev/null 3>&- {LINE}>&- &
-	local other=$!
-	wait_for "the other is ready" grep -q ready "$T/other"
-	observe --json --top 0 -p "$WORK,$other" 0.2
-	kill -KILL "$other"
-	wait_for "its end is seen" seen "any(.processes[]; .pid == $other and .exited)"
+	another shapes
+	observe --json --top 0 -p "$WORK,$OTHER" 0.2
+	kill -KILL "$OTHER"
+	wait_for "its end is seen" seen "any(.processes[]; .pid == $OTHER and .exited)"
 	work
 	snapshot
 	same_sites
@@ -131,12 +131,14 @@ forked() { # COMMAND that observes…
 }
 
 @test "memwatch does not observe itself" {
+	local itself
 	workload basic
 	observe_all
+	itself=$WATCH
 	work
 	wait_for "two snapshots" seen '.elapsed_s > 0.5'
 	snapshot
-	snapshot_says 'all(.processes[]; .comm != "memwatch")'
+	snapshot_says "all(.processes[]; .pid != $itself)"
 	snapshot_says 'any(.processes[]; .comm == "basic")'
 	finish
 }

@@ -2,19 +2,24 @@
 # The live view in a real terminal: tmux holds it, keys are sent, screens are captured.
 load helper
 
-terminal() { tmux -L "memwatch-$BASHPID_OF_TEST" -f /dev/null "$@"; }
+terminal() { env -u TMUX SHELL=/bin/bash LC_ALL=C.UTF-8 tmux -L "memwatch-$TERMINAL" -f /dev/null "$@"; }
 
-live() { # COLUMNS LINES ARGUMENT…: the view of the workload, after its first snapshot
+started() { # COLUMNS LINES ARGUMENT…: the view of the workload, in a new terminal
 	local columns=$1 lines=$2
 	shift 2
-	BASHPID_OF_TEST=$$-$BATS_TEST_NUMBER
+	TERMINAL=$$-$BATS_TEST_NUMBER-$((++TERMINALS))
 	terminal new-session -d -s live -x "$columns" -y "$lines" \
 		"cd '$T'; LC_ALL=${LOCALE:-C.UTF-8} ${COLOUR:-} '$MEMWATCH' --max-blocks 200000 $* 2>'$T/err'
 		 echo \"status \$?\"; exec sleep 1000" 3>&- {LINE}>&-
+	VIEW=$(terminal display-message -p '#{pid}')
 	wait_for "memwatch observes" observed_by_terminal
-	wait_for "a screen" screen_has 'LIVE'
 }
 observed_by_terminal() { has_line "$T/err" '^memwatch: observing'; }
+
+live() { # COLUMNS LINES ARGUMENT…: the same, after its first snapshot
+	started "$@"
+	shows 'LIVE'
+}
 
 keys() { terminal send-keys -t live "$@"; }
 screen() { terminal capture-pane -p -t live; }
@@ -22,7 +27,18 @@ screen_has() { # REGULAR-EXPRESSION
 	screen >"$T/screen"
 	grep -Eq -- "$1" "$T/screen"
 }
-shows() { wait_for "a screen with $1" screen_has "$1" || { cat "$T/screen" >&2; return 1; }; }
+shows() { wait_for "a screen with $1" screen_has "$1"; }
+
+# A screen may be caught while it is painted, its upper lines new and the lower ones old: what is to be seen together
+# is waited for together.
+screen_has_not() { # REGULAR-EXPRESSION, with REGULAR-EXPRESSION
+	screen_has "$2" && ! grep -Eq -- "$1" "$T/screen"
+}
+first_under() { # HEADING FUNCTION
+	screen >"$T/screen"
+	grep -A1 -- "$1" "$T/screen" | tail -n 1 | grep -q " $2 "
+}
+shows_first() { wait_for "$2 to be first under $1" first_under "$@"; } # HEADING FUNCTION
 
 left() { # the view is gone, its last snapshot and the status are there
 	shows '^status 0$'
@@ -32,6 +48,7 @@ left() { # the view is gone, its last snapshot and the status are there
 
 close() {
 	terminal kill-server 2>/dev/null || true
+	VIEW=''
 	untouched
 }
 
@@ -63,23 +80,22 @@ shapes() { # COLUMNS LINES [ARGUMENT…]
 	LOCALE=C COLOUR='NO_COLOR=1' shapes 80 24
 	shows 'large shapes\.c:[0-9]+ < few'
 	screen >"$T/screen"
-	! LC_ALL=C grep -q '[^ -~]' "$T/screen"
-	! terminal capture-pane -p -e -t live | grep -Eq $'\e\[3[0-9]m'
+	equal 0 "$(LC_ALL=C grep -c '[^ -~]' "$T/screen")" "lines with other characters"
+	terminal capture-pane -p -e -t live >"$T/screen"
+	equal 0 "$(grep -Ec $'\e\[3[0-8]m' "$T/screen")" "lines with a colour"
 	close
 	finish
 }
 
 @test "sorting by the columns" {
 	shapes 120 30
-	shows '▼LIVE'
+	shows_first '▼LIVE' large
 	keys s
-	shows '▼BLOCKS'
-	screen | grep -A1 BLOCKS | tail -1 | grep -q small
+	shows_first '▼BLOCKS' small
 	keys s s
-	shows '▼PEAK'
-	screen | grep -A1 PEAK | tail -1 | grep -q spike
+	shows_first '▼PEAK' spike
 	keys '<' '<' '<'
-	shows '▼LIVE'
+	shows_first '▼LIVE' large
 	close
 	finish
 }
@@ -118,8 +134,7 @@ shapes() { # COLUMNS LINES [ARGUMENT…]
 	shapes 120 30
 	keys / S m a
 	shows '^/Sma_'
-	shows '^1 row  /Sma'
-	! screen_has 'large'
+	wait_for "small alone" screen_has_not 'large' '^1 row  /Sma'
 	keys Escape
 	shows 'large'
 	close
@@ -146,8 +161,8 @@ shapes() { # COLUMNS LINES [ARGUMENT…]
 	keys Space
 	shows PAUSED
 	work
-	sleep 1
-	screen_has 'live 0 B'
+	shows '⣿' # the graph has it
+	grep -Eq 'PAUSED.* live 0 B' "$T/screen"
 	keys Space
 	shows 'live 412 KiB'
 	close
@@ -219,9 +234,8 @@ click() { # COLUMN LINE
 	keys Down
 	wait_for "small is selected" selected small
 	keys s s s
-	shows '▼PEAK'
+	shows_first '▼PEAK' spike
 	wait_for "small is selected still" selected small
-	screen | grep -A1 '▼PEAK' | tail -1 | grep -q spike
 	close
 	finish
 }
@@ -248,12 +262,16 @@ click() { # COLUMN LINE
 	jq -e 'any(.strings[]; . == "large") and all(.strings[]; . != "small")' <<<"$profile"
 	rm "$page"
 	keys b f
-	shows '^wrote memwatch-[0-9-]+\.html'
-	page=$(echo "$T"/memwatch-*.html)
+	wait_for "another page" a_page # what is said of the first may still be on the screen
 	profile=$(sed '1,/id="profile">$/d; /^<\/script>/,$d' "$page")
 	equal '[400000,400000,0]' "$(jq -c '.calls | [.now[0][0], .old[0][0], .grew[0][0]]' <<<"$profile")" "change"
 	close
 	finish
+}
+
+a_page() {
+	page=$(echo "$T"/memwatch-*.html)
+	[[ -e $page ]]
 }
 
 @test "w writes a snapshot file that can be read" {
@@ -304,19 +322,21 @@ click() { # COLUMN LINE
 }
 
 @test "leaving by the count: what stays on the terminal has its names" {
-	perl -e 'push @blocks, "x" x 1000 while select(undef, undef, undef, 0.001) == 0' 3>&- {LINE}>&- &
-	WORK=$!
-	BASHPID_OF_TEST=$$-$BATS_TEST_NUMBER
-	terminal new-session -d -s live -x 120 -y 60 \
-		"'$MEMWATCH' --max-blocks 200000 -p $WORK --top 2 0.2 5; echo \"status \$?\"; exec sleep 1000" \
-		3>&- {LINE}>&-
+	workload /usr/bin/perl -e '$| = 1; print "ready\n"; <STDIN>; push @kept, "x" x 1000 for 1 .. 500;
+		print "{done}\n"; <STDIN>; exit 7'
+	started 120 60 -p "$WORK" --top 2 60 1
+	shows 'waiting for the first snapshot'
+	work
+	keys - - - - - - - - # the interval, 0.1 s in the end: one snapshot, and it leaves
 	left
 	grep -q '^ *perl_run ' "$T/screen"
-	! grep -q 'unknown' "$T/screen"
-	terminal kill-server
+	equal 0 "$(grep -c 'unknown' "$T/screen")" "lines without a name"
+	close
+	finish
 }
 
 @test "leaving: Ctrl-C, SIGTERM, the target's end" {
+	local shell
 	shapes 80 24
 	keys C-c
 	left
@@ -324,7 +344,8 @@ click() { # COLUMN LINE
 	finish
 	rm -f "$T/line" "$T/err"
 	shapes 80 24
-	pkill -TERM -P "$(terminal list-panes -t live -F '#{pane_pid}')" memwatch
+	shell=$(terminal list-panes -t live -F '#{pane_pid}')
+	pkill -TERM -P "$shell"
 	left
 	close
 	finish
@@ -333,6 +354,8 @@ click() { # COLUMN LINE
 	release
 	left
 	terminal kill-server
+	VIEW=''
+	dead 7
 }
 
 @test "the terminal is lost: memwatch ends, and nothing is left behind" {

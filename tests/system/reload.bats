@@ -17,7 +17,7 @@ ask() { # LINE
 	ANSWERS=$((ANSWERS + 1))
 	wait_for "an answer to $*" answered
 }
-answered() { [[ $(grep -c '^{' "$T/truth") -ge $ANSWERS ]]; }
+answered() { has_line "$T/truth" '^\{' "$ANSWERS"; }
 at() { grep '^{"at"' "$T/truth" | tail -n 1; }
 offset() { nm "$W/lib$1.so" | awk -v name="in_$1" '$3 == name { print $1 }'; } # where it is in the file
 same_place() { equal "$PLACE" "$(at)" "where the code is"; }
@@ -125,7 +125,7 @@ through_jit() {
 	exec {LINE}>&-
 	dead 7
 }
-again() { [[ $(grep -c '^ready' "$T/truth") = 2 ]]; }
+again() { has_line "$T/truth" '^ready$' 2; }
 
 @test "a child of fork loads a library" {
 	WHOM=(-n reload)

@@ -24,7 +24,7 @@ input() { echo "$1"; }
 
 with_gdb() { # N
 	STACKS=$T/gdb env -u DEBUGINFOD_URLS gdb -nx -batch -p "$WORK" -x "$BATS_TEST_DIRNAME/gdb_stacks.py" \
-		>"$T/gdb.out" 2>&1 3>&- {LINE}>&- &
+		>"$T/gdb.err" 2>&1 3>&- {LINE}>&- &
 	local gdb=$!
 	wait_for "gdb" [ -e "$T/gdb.ready" ]
 	job "$1"
@@ -54,7 +54,7 @@ same_as_gdb() { # LEAST: different stacks that gdb should see
 	with_gdb 6
 	missing=$(comm -23 "$T/theirs" "$T/ours")
 	[[ -z $missing ]] || { printf 'gdb alone saw:\n%s\n' "$missing" >&2; return 1; }
-	[[ $(wc -l <"$T/theirs") -ge $1 ]] || { cat "$T/theirs" "$T/gdb.out" >&2; return 1; }
+	[[ $(wc -l <"$T/theirs") -ge $1 ]] || { cat "$T/theirs" >&2; return 1; }
 	untouched
 }
 
