@@ -13,6 +13,14 @@
 enum { FIRST_CHUNK = 64 * 1024, HUGE_PAGE = 2 * 1024 * 1024, LAST_CHUNK = 16 * 1024 * 1024 };
 enum { ALIGNMENT = 16 };
 
+/*
+ * Read by the allocator that is linked (Makefile): large arrays get huge pages, too, and what is to
+ * be zero is written, not given back to the kernel and faulted in again. To files of 100 000 sites
+ * that was half of the time.
+ */
+extern const char *malloc_conf;
+const char *malloc_conf = "thp:always";
+
 struct chunk {
 	struct chunk *next;
 	size_t used, size;
