@@ -168,7 +168,7 @@ static inline void book__inherit(struct book *book, u32 id)
 		return;
 	known = bpf_map_lookup_elem(&tgids, &parent);
 	from = known ? book__get(*known) : NULL;
-	if (!from || from->changes != from->changes_seen)
+	if (!from || book__is_changing(from))
 		return;
 	book->slice = from->slice;
 	python = from->python ? bpf_map_lookup_elem(&pythons, known) : NULL;

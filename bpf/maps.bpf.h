@@ -101,6 +101,14 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct file_key);
+	__type(value, struct file_record);
+} files SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 65536);
 	__type(key, struct page_key);
 	__type(value, struct page_rows);
@@ -153,6 +161,12 @@ struct {
 static inline struct book *book__get(u32 id)
 {
 	return bpf_map_lookup_elem(&books, &id);
+}
+
+/* The program or its loader has changed mappings since the slice was read. */
+static inline bool book__is_changing(const struct book *book)
+{
+	return book->changes != book->changes_seen;
 }
 
 static inline void event__send(struct event *event)

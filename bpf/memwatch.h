@@ -163,9 +163,21 @@ struct mapping_record { /* executable mappings of a process, ascending */
 	__u64 start, end;
 	__u64 offset;  /* in the file, of start */
 	__u32 object;  /* 0: no file */
-	__u32 flags;
+	__u32 python;  /* file_record's; 0 in a slice: there the book knows */
 };
 MEMWATCH_ASSERT_SIZE(struct mapping_record, 32);
+
+/* Files whose rows are there, by what the kernel itself calls them. */
+struct file_key {
+	__u64 inode;
+	__u32 device; /* the kernel's dev_t, not stat()'s: major << 20 | minor */
+	__u32 zero;
+};
+MEMWATCH_ASSERT_SIZE(struct file_key, 16);
+struct file_record {
+	__u32 object;
+	__u32 python; /* CPython's evaluator is in it */
+};
 
 struct page_key { /* 64 KiB of an object's file */
 	__u32 object;

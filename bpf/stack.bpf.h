@@ -215,7 +215,6 @@ static long walk__step(u32 unused, struct walk_context *context)
 	if (!mapping && walk__see_through(walk))
 		mapping = mapping__at(walk, walk->pc - 1);
 	if (!mapping) {
-		walk->unmapped = true;
 		walk__push(walk, (u64)FRAME_TAG_ADDRESS << 60 | FRAME_ADDRESS(walk->pc));
 		walk->record.book = walk->book;
 		return 1; /* broken, as it was when it began */
@@ -227,6 +226,8 @@ static long walk__step(u32 unused, struct walk_context *context)
 		walk__push(walk, tag << 60 | (u64)mapping->object << 40 | FRAME_OFFSET(offset));
 		if (context->python && python__is_evaluator(context->python, walk->pc - 1))
 			python__enter(walk, context->python);
+		else if (!context->python && mapping->python)
+			walk->no_python = true;
 		step = step__native(walk, mapping->object, offset - !walk->exact);
 	} else {
 		walk__push(walk, (u64)FRAME_TAG_ADDRESS << 60 | FRAME_ADDRESS(walk->pc));
@@ -300,7 +301,8 @@ static inline void walk__start(struct walk *walk, u32 id, const struct book *boo
 	walk->mapping.start = walk->mapping.end = 0;
 	walk->book = id;
 	walk->word_count = walk->last_place = 0;
-	walk->exact = walk->uses_rbp = walk->unmapped = walk->ended = false;
+	walk->exact = walk->uses_rbp = walk->no_python = walk->ended = false;
+	walk->outdated = book__is_changing(book);
 	walk->python_count = 0;
 	walk->python_youngest = 0;
 	walk->python_begun = walk->in_python = false;
@@ -348,22 +350,16 @@ static inline void book__count_state(struct book *book, u32 state)
 static __noinline u64 stack__walk(struct walk *walk, u32 id, struct book *book)
 {
 	struct walk_context context = { .walk = walk };
-	bool changing;
 
 	if (!walk || !book)
 		return 0;
 	LOSE(walks);
-	if (!walk->mappings) { /* a process so young that nobody has looked at it */
-		book__ask_mappings(id, book);
-		return 0;
-	}
 	if (book->python)
 		context.python = bpf_map_lookup_elem(&pythons, &id);
-	changing = book->changes != book->changes_seen;
 	bpf_loop(2 * max_frames, walk__step, &context, 0); /* shim frames are steps too */
-	if (changing) /* a mapping may be another than the slice says: the stack may be wrong */
+	if (walk->no_python)
 		walk->record.state = STACK_STATE_BROKEN;
-	if (walk->unmapped || changing) {
+	if (walk->outdated) {
 		walk->word_count = WALK_WORDS + 1;
 		book__ask_mappings(id, book);
 	}
@@ -467,7 +463,7 @@ static inline u32 memo__site(struct memo *memo, struct scratch *scratch, u32 id,
 	u64 sequence = *(volatile u64 *)&memo->sequence;
 	u32 site = memo->site, state = memo->state;
 
-	if (book->changes != book->changes_seen || sequence & 1 ||
+	if (book__is_changing(book) || sequence & 1 ||
 	    !memo__holds(memo, scratch, id, book->generation, slot, rbp) ||
 	    *(volatile u64 *)&memo->sequence != sequence)
 		return 0;

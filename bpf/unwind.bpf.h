@@ -36,7 +36,8 @@ struct walk {
 	bool ended;      /* no caller */
 	bool exact;      /* pc is an interrupted instruction, not a return address */
 	bool uses_rbp;   /* the walk depended on the rbp that it started with */
-	bool unmapped;   /* met code that the slice of mappings does not show */
+	bool outdated;   /* the slice of mappings is; the kernel is asked instead */
+	bool no_python;  /* frames of CPython are missing: nobody has found them yet */
 	u64 python_frame;    /* the next of the thread's list */
 	u64 python_youngest; /* where the list began */
 	u32 python_count;
@@ -86,16 +87,64 @@ static inline struct mapping_record *mapping__below(u32 first, u32 count, u64 ad
 	return bpf_map_lookup_elem(&mappings, &index);
 }
 
+/* bpf_find_vma's callback. Leaves `mapping` empty where no code is, or of a file without rows. */
+static long vma__read(struct task_struct *task, struct vm_area_struct *vma,
+		      struct mapping_record *mapping)
+{
+	enum { EXEC = 4, PAGE_BITS = 12 }; /* VM_EXEC, include/linux/mm.h */
+	struct file *file = BPF_CORE_READ(vma, vm_file);
+	struct file_record *known;
+	struct file_key key = {};
+
+	if (!(BPF_CORE_READ(vma, vm_flags) & EXEC))
+		return 0;
+	if (file) {
+		key.inode = BPF_CORE_READ(file, f_inode, i_ino);
+		key.device = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+		known = bpf_map_lookup_elem(&files, &key);
+		if (!known)
+			return 0;
+		mapping->object = known->object;
+		mapping->python = known->python;
+		mapping->offset = BPF_CORE_READ(vma, vm_pgoff) << PAGE_BITS;
+	} else if (BPF_CORE_READ(vma, vm_ops)) {
+		return 0; /* the kernel's own: vdso, uprobes */
+	}
+	mapping->start = BPF_CORE_READ(vma, vm_start);
+	mapping->end = BPF_CORE_READ(vma, vm_end);
+	return 0;
+}
+
+/*
+ * For as long as user space has not read the mappings (again), the kernel knows them. It does not
+ * say when another thread is just changing them.
+ */
+static __noinline bool walk__ask_kernel(struct walk *walk, u64 address)
+{
+	struct mapping_record mapping = {};
+
+	if (!walk)
+		return false;
+	walk->outdated = true;
+	bpf_find_vma(bpf_get_current_task_btf(), address, vma__read, &mapping, 0);
+	if (!mapping.end)
+		return false;
+	walk->mapping = mapping;
+	return true;
+}
+
 static inline const struct mapping_record *mapping__at(struct walk *walk, u64 address)
 {
 	const struct mapping_record *mapping;
 
 	if (address >= walk->mapping.start && address < walk->mapping.end)
 		return &walk->mapping;
-	mapping = mapping__below(walk->first_mapping, walk->mappings, address);
-	if (!mapping || address < mapping->start || address >= mapping->end)
+	mapping = walk->outdated ? NULL
+				 : mapping__below(walk->first_mapping, walk->mappings, address);
+	if (mapping && address >= mapping->start && address < mapping->end)
+		walk->mapping = *mapping;
+	else if (!walk__ask_kernel(walk, address))
 		return NULL;
-	walk->mapping = *mapping;
 	return &walk->mapping;
 }
 

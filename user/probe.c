@@ -588,6 +588,11 @@ struct unwind_row *probe__rows(const struct probe *probe, uint32_t *capacity)
 	return probe->rows.base;
 }
 
+int probe__set_file(struct probe *probe, const struct file_key *key, const struct file_record *file)
+{
+	return bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.files), key, file, BPF_ANY);
+}
+
 int probe__set_page(struct probe *probe, const struct page_key *key, const struct page_rows *rows)
 {
 	return bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.pages), key, rows, BPF_ANY);

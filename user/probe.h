@@ -90,6 +90,8 @@ int probe__each_event(struct probe *probe, probe_event call, void *context);
 /* The tables of the unwinder. `mappings` and `rows` are arrays in the kernel's memory. */
 struct mapping_record *probe__mappings(const struct probe *probe, uint32_t *capacity);
 struct unwind_row *probe__rows(const struct probe *probe, uint32_t *capacity);
+int probe__set_file(struct probe *probe, const struct file_key *key,
+		    const struct file_record *file);
 int probe__set_page(struct probe *probe, const struct page_key *key, const struct page_rows *rows);
 
 #endif

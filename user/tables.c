@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "process.h"
 #include "unwind_table.h"
@@ -122,9 +123,38 @@ static int build_rows(struct tables *tables, const struct object *object)
 	return error;
 }
 
-/* Builds an object's rows unless that was tried before. */
-static int need_rows(struct tables *tables, const struct object *object)
+/*
+ * Lets the kernel side know the file by itself. Not where stat() and the kernel name it differently
+ * (btrfs, overlayfs): there a process's stacks wait for its slice.
+ */
+static void publish_file(struct tables *tables, const struct object *object,
+			 const struct mapping *mapping, bool python)
 {
+	enum { MINOR_BITS = 20 }; /* MINORBITS, include/linux/kdev_t.h */
+	const struct file_key key = { mapping->inode, mapping->major << MINOR_BITS | mapping->minor,
+				      0 };
+	const struct file_record file = { object__id(object), python };
+
+	if (mapping->inode && object__ino(object) == mapping->inode &&
+	    object__dev(object) == makedev(mapping->major, mapping->minor))
+		probe__set_file(tables->probe, &key, &file);
+}
+
+void tables__has_python(struct tables *tables, pid_t pid, const struct mappings *mappings,
+			uint64_t address)
+{
+	const struct mapping *mapping = mappings__find(mappings, address);
+	struct object *object = mapping ? objects__of_mapping(tables->objects, pid, mapping) : NULL;
+
+	if (object)
+		publish_file(tables, object, mapping, true);
+}
+
+/* Builds an object's rows unless that was tried before. */
+static int need_rows(struct tables *tables, const struct object *object,
+		     const struct mapping *mapping)
+{
+	int error;
 	uint32_t id = object__id(object);
 
 	if (id >= tables->built_size) {
@@ -140,7 +170,9 @@ static int need_rows(struct tables *tables, const struct object *object)
 	if (tables->built[id])
 		return 0;
 	tables->built[id] = 1;
-	return build_rows(tables, object) == -ENOSPC ? -ENOSPC : 0;
+	error = build_rows(tables, object);
+	publish_file(tables, object, mapping, false);
+	return error == -ENOSPC ? error : 0;
 }
 
 static uint8_t class_of(uint32_t count)
@@ -225,7 +257,7 @@ static int write_slice(struct tables *tables, pid_t pid, const struct mappings *
 			continue;
 		object = objects__of_mapping(tables->objects, pid, mapping);
 		if (object)
-			error = need_rows(tables, object) ?: error;
+			error = need_rows(tables, object, mapping) ?: error;
 		records[n++] = (struct mapping_record){
 			.start = mapping->start,
 			.end = mapping->end,

@@ -24,6 +24,12 @@ void tables__free(struct tables *tables);
  * -ENOSPC when a table is full: stacks through what did not fit will be marked broken.
  */
 int tables__refresh(struct tables *tables, uint32_t book, pid_t pid);
+/*
+ * CPython's evaluator is at `address` of `pid`: stacks through its file, of processes whose
+ * interpreter nobody has found yet, will be marked broken.
+ */
+void tables__has_python(struct tables *tables, pid_t pid, const struct mappings *mappings,
+			uint64_t address);
 /* The book is closed: its slice is free again. */
 void tables__forget(struct tables *tables, uint32_t book);
 

@@ -315,10 +315,12 @@ static void find_python(struct watch *watch, struct watched *watched)
 		return;
 	error = pythons__detect(watch->pythons, watch->objects, watched->pid, &mappings, &record,
 				&reason);
-	mappings__free(&mappings);
 	if (!error)
 		error = probe__set_python(watch->probe, watched->book, &record);
 	watched->python = !error;
+	if (!error)
+		tables__has_python(watch->tables, watched->pid, &mappings, record.evaluator[0][0]);
+	mappings__free(&mappings);
 	if (error && error != -ENOENT)
 		log__detail(watch->log, "%s[%d]: no Python frames: %s", watched->comm, watched->pid,
 			    *reason ? reason : strerror(-error));
@@ -396,10 +398,7 @@ static struct watched *on_book(struct watch *watch, uint32_t book, pid_t pid)
 	return watched;
 }
 
-/*
- * MAP_ANONYMOUS but neither a reservation nor a stack: memory that the program asked for as
- * such.
- */
+/* MAP_ANONYMOUS, neither a reservation nor a stack: what the program wanted as memory. */
 static bool is_heap_mapping(const struct event *event)
 {
 	enum { ANONYMOUS = 0x20, GROWSDOWN = 0x100, STACK = 0x20000 }; /* asm-generic/mman.h */

@@ -87,6 +87,29 @@ struct mm_struct {
 	struct uprobes_state uprobes_state;
 };
 
+struct super_block {
+	__u32 s_dev; /* MKDEV: major << 20 | minor */
+};
+
+struct inode {
+	unsigned long i_ino;
+	struct super_block *i_sb;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+struct vm_operations_struct;
+
+struct vm_area_struct {
+	unsigned long vm_start, vm_end;
+	unsigned long vm_flags;
+	unsigned long vm_pgoff; /* pages */
+	struct file *vm_file;
+	const struct vm_operations_struct *vm_ops;
+};
+
 struct thread_struct {
 	unsigned long fsbase;
 };

@@ -64,6 +64,33 @@ forked() { # COMMAND that observes…
 	finish
 }
 
+@test "exec: stacks are whole before anybody has looked at the new program" {
+	workload execs
+	observe --json --top 0 -p "$WORK" 0.3
+	kill -STOP "$WATCH"
+	work
+	kill -CONT "$WATCH"
+	snapshot
+	same_sites known
+	snapshot_says '.lost.broken_stacks == 0'
+	finish
+}
+
+@test "a process that nobody has looked at yet has whole stacks when its files are known" {
+	workload basic
+	observe --json --top 0 -n basic 0.3
+	kill -STOP "$WATCH"
+	printf '\n\n' | "$W/basic" >"$T/other" 2>/dev/null 3>&- {LINE}>&- || [[ $? = 7 ]]
+	kill -CONT "$WATCH"
+	wait_for "the process is shown" seen 'any(.processes[]; .exited)'
+	SNAPSHOT=$T/snapshot
+	jq -c 'select(any(.processes[]; .exited))' "$T/out" >"$SNAPSHOT"
+	same_sites leaf "$(grep '^{' "$T/other")"
+	snapshot_says '.lost.broken_stacks == 0'
+	work
+	finish
+}
+
 @test "exec, observed system-wide" {
 	workload execs
 	observe_all
