@@ -168,6 +168,11 @@ struct unwind_row unwind_row__of_rules(const struct cfi_rules *rules, bool signa
 		return (struct unwind_row){ .cfa_rule = UNWIND_SIGNAL };
 	if (rules->rip.kind == CFI_UNDEFINED)
 		return (struct unwind_row){ .cfa_rule = UNWIND_END };
+	/*
+	 * Such is the rule of _dl_runtime_resolve_xsavec (glibc 2.36): CFA = rbx + 32. It
+	 * calls nobody but _dl_fixup, which saves rbx 40 below its own CFA, so *(rsp - 40) + 32
+	 * holds at that call's return address; but not in a signal that comes before that push.
+	 */
 	if (!row__set_cfa(&row, rules))
 		return (struct unwind_row){ .cfa_rule = UNWIND_UNSUPPORTED };
 	row.rbp_rule |= row__rbp(&row, &rules->rbp);
