@@ -311,13 +311,19 @@ static inline void walk__start(struct walk *walk, u32 id, const struct book *boo
 	walk__note(walk, slot, pc);
 }
 
-/* User space is to read the process's mappings again; asked once until it has. */
-static inline void book__ask_mappings(u32 id, struct book *book)
+/*
+ * User space is to read the process's mappings again; asked once until it has. Not inline: the
+ * event would lie below a whole walk, and 6.1 gives 512 bytes of stack to all frames together.
+ */
+static __noinline int book__ask_mappings(u32 id, struct book *book)
 {
-	struct event event = { .type = EVENT_MAPPINGS, .book = id, .tgid = book->tgid };
+	struct event event = { .type = EVENT_MAPPINGS, .book = id };
 
-	if (!__sync_lock_test_and_set(&book->asked, 1))
-		event__send(&event);
+	if (!book || __sync_lock_test_and_set(&book->asked, 1))
+		return 0;
+	event.tgid = book->tgid;
+	event__send(&event);
+	return 0;
 }
 
 /* Its mappings are about to change, or have: stacks are broken until they were read again. */
