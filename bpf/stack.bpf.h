@@ -326,7 +326,7 @@ static __noinline int book__ask_mappings(u32 id, struct book *book)
 	return 0;
 }
 
-/* Its mappings are about to change, or have: stacks are broken until they were read again. */
+/* Its mappings are about to change, or have: the kernel is asked until they were read again. */
 static inline void book__change(struct book *book)
 {
 	__sync_fetch_and_add(&book->changes, 1);
