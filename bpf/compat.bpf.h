@@ -25,7 +25,7 @@ static inline u64 trampoline__address(void)
 }
 
 /* The return address that an armed return probe has taken out of `slot`, or 0. */
-static __noinline u64 trampoline__original(u64 slot)
+__noinline u64 trampoline__original(u64 slot)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct return_instance *instance = BPF_CORE_READ(task, utask, return_instances);

@@ -72,23 +72,21 @@ static inline bool memo__look(struct memo_check *check)
 				    (const void *)(check->slot + check->first * 8ULL));
 }
 
-/* The words in the first window: nearly always all of them. False when one differs. */
-static inline bool memo__compare(struct memo_check *check)
+/* How many words are the same, from the first on, in the first window: nearly always it has all. */
+__noinline u32 memo__compare(const struct memo *memo, const struct scratch *scratch)
 {
-	const struct memo *memo = check->memo;
-	const u64 *window = check->window;
-	u32 i, count = check->count;
+	u32 i;
 
+	if (!memo || !scratch)
+		return 0;
 	for (i = 0; i < WALK_WORDS; i++) {
 		u32 place = memo->places[i];
 
-		if (i >= count || place >= MEMO_WINDOW / 8)
+		if (i >= memo->word_count || place >= MEMO_WINDOW / 8 ||
+		    scratch->window[place] != memo->words[i])
 			break;
-		if (window[place] != memo->words[i])
-			return false;
 	}
-	check->next = i;
-	return true;
+	return i;
 }
 
 /*
@@ -151,8 +149,9 @@ static inline bool memo__holds(const struct memo *memo, struct scratch *scratch,
 	    (memo->uses_rbp && memo->rbp != rbp))
 		return false;
 	check.count = memo->word_count;
-	if (!memo__look(&check) || !memo__compare(&check))
+	if (!memo__look(&check))
 		return false;
+	check.next = memo__compare(memo, scratch);
 	if (check.next < check.count)
 		bpf_loop(check.count - check.next, memo__compare_far, &check, 0);
 	if (check.next != check.count)
@@ -333,7 +332,7 @@ static inline void book__change(struct book *book)
 }
 
 /* Whether code lies in [start, end), as far as is known. */
-static __noinline bool book__has_code(const struct book *book, u64 start, u64 end)
+__noinline bool book__has_code(const struct book *book, u64 start, u64 end)
 {
 	const struct mapping_record *mapping;
 	u64 slice;

@@ -64,15 +64,19 @@ static inline u64 below(u64 a, u64 b)
 	return less >> 63;
 }
 
-/* The last of `count` mappings that does not begin above the address; else the first. */
-static inline struct mapping_record *mapping__below(u32 first, u32 count, u64 address)
+/*
+ * Functions that are not static are verified once, for any arguments, and not again with each way
+ * that leads to them. The searches, and what has loops or many ways through, are such: else the
+ * verifier has four times the work, and it is most of what a start takes.
+ */
+
+/* The place of the last of `count` mappings that does not begin above the address; else 0. */
+__noinline u32 mapping__search(u32 first, u32 count, u64 address)
 {
 	struct mapping_record *mapping;
 	u64 at = 0, next, take;
 	u32 index;
 
-	if (!count)
-		return NULL;
 #pragma unroll
 	for (int step = MAPPING_STEPS - 1; step >= 0; step--) {
 		take = below(at + (1 << step), count);
@@ -80,10 +84,19 @@ static inline struct mapping_record *mapping__below(u32 first, u32 count, u64 ad
 		index = first + next;
 		mapping = bpf_map_lookup_elem(&mappings, &index);
 		if (!mapping)
-			return NULL;
+			return 0;
 		at += (take & (below(address, mapping->start) ^ 1)) << step;
 	}
-	index = first + at;
+	return at;
+}
+
+static inline struct mapping_record *mapping__below(u32 first, u32 count, u64 address)
+{
+	u32 index = first;
+
+	if (!count)
+		return NULL;
+	index += mapping__search(first, count, address);
 	return bpf_map_lookup_elem(&mappings, &index);
 }
 
@@ -119,7 +132,7 @@ static long vma__read(struct task_struct *task, struct vm_area_struct *vma,
  * For as long as user space has not read the mappings (again), the kernel knows them. It does not
  * say when another thread is just changing them.
  */
-static __noinline bool walk__ask_kernel(struct walk *walk, u64 address)
+__noinline bool walk__ask_kernel(struct walk *walk, u64 address)
 {
 	struct mapping_record mapping = {};
 
@@ -148,28 +161,36 @@ static inline const struct mapping_record *mapping__at(struct walk *walk, u64 ad
 	return &walk->mapping;
 }
 
+/* The place among `count` rows of the last that does not begin above `low`; else 0. */
+__noinline u32 row__search(u32 first, u32 count, u32 low)
+{
+	u64 at = 0, next, take;
+	struct unwind_row *row;
+	u32 index;
+
+#pragma unroll
+	for (int step = ROW_STEPS - 1; step >= 0; step--) {
+		take = below(at + (1 << step), count);
+		next = at + (take << step);
+		index = first + next;
+		row = bpf_map_lookup_elem(&rows, &index);
+		if (!row)
+			return 0;
+		at += (take & (below(low, row->low) ^ 1)) << step;
+	}
+	return at;
+}
+
 /* The row that holds at `offset` of the object's file, or NULL. */
 static inline struct unwind_row *row__at(u32 object, u64 offset)
 {
 	struct page_key key = { .object = object, .page = offset >> 16 };
 	struct page_rows *page = bpf_map_lookup_elem(&pages, &key);
-	u64 low = offset & 0xffff, at = 0, next, take;
-	struct unwind_row *row;
 	u32 index;
 
 	if (!page || !page->count)
 		return NULL;
-#pragma unroll
-	for (int step = ROW_STEPS - 1; step >= 0; step--) {
-		take = below(at + (1 << step), page->count);
-		next = at + (take << step);
-		index = page->first + next;
-		row = bpf_map_lookup_elem(&rows, &index);
-		if (!row)
-			return NULL;
-		at += (take & (below(low, row->low) ^ 1)) << step;
-	}
-	index = page->first + at;
+	index = page->first + row__search(page->first, page->count, offset & 0xffff);
 	return bpf_map_lookup_elem(&rows, &index);
 }
 
@@ -339,10 +360,12 @@ static inline enum step step__by_row(struct walk *walk, const struct unwind_row 
 }
 
 /* From the frame at pc to its caller's. `offset` is where the code is in its file. */
-static inline enum step step__native(struct walk *walk, u32 object, u64 offset)
+__noinline enum step step__native(struct walk *walk, u32 object, u64 offset)
 {
 	struct unwind_row *row = row__at(object, offset);
 
+	if (!walk)
+		return STEP_BROKEN;
 	if (!row || row->cfa_rule == UNWIND_NONE) {
 		/* A return address at which a function begins was put there by hand: the first
 		 * frame of a context (glibc's makecontext). */
