@@ -47,7 +47,7 @@ enum entry_kind {
  */
 enum unwind_cfa {
 	UNWIND_NONE,        /* no table here: try frame pointers */
-	UNWIND_UNSUPPORTED, /* a rule that a row cannot hold: the walk is broken here */
+	UNWIND_UNSUPPORTED, /* no row can hold the rule, or nobody knows it: the walk is broken */
 	UNWIND_END,         /* the return address is undefined: the thread's first frame */
 	UNWIND_RSP,         /* CFA = rsp + 8 * cfa */
 	UNWIND_RBP,         /* CFA = rbp + 8 * cfa */
@@ -193,13 +193,9 @@ struct block_key {
 	__u32 zero;
 };
 
-/*
- * An element of the table may be idle: its block was freed, and it waits for the next one at this
- * address.
- */
 struct block {
 	__u64 size;   /* bytes requested */
-	__u64 birth;  /* ns, CLOCK_MONOTONIC; 0: idle */
+	__u64 birth;  /* ns, CLOCK_MONOTONIC */
 	__u32 site;   /* index; 0: the book's `unknown` */
 	__u32 weight; /* blocks that it stands for; 0: not counted in a site (filtered) */
 };

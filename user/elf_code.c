@@ -172,7 +172,7 @@ size_t elf_code__read(const struct elf_code *code, uint64_t address, void *buffe
 }
 
 /* The slot of [endbr64] [bnd] jmp *slot(%rip): a stub of .plt, .plt.sec or .plt.got. */
-static bool slot_of_stub(const struct elf_code *code, uint64_t address, uint64_t *slot)
+bool elf_code__stub_slot(const struct elf_code *code, uint64_t address, uint64_t *slot)
 {
 	static const uint8_t endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
 	uint8_t bytes[STUB_SIZE];
@@ -218,12 +218,29 @@ bool elf_code__behind_stub(const struct elf_code *code, uint64_t address, uint64
 {
 	uint64_t slot;
 
-	if (!slot_of_stub(code, address, &slot))
+	if (!elf_code__stub_slot(code, address, &slot))
 		return false;
 	for (size_t i = 0; i < code->dynamic.relocation_count; i++)
 		if (code->dynamic.relocations[i].r_offset == slot)
 			return target_of_relocation(code, &code->dynamic.relocations[i], target);
 	return false;
+}
+
+bool elf_code__import(const struct elf_code *code, size_t n, uint64_t *slot, const char **name)
+{
+	const struct elf_dynamic *dynamic = &code->dynamic;
+	const Elf64_Rela *relocation = &dynamic->relocations[n];
+	uint64_t symbol;
+
+	if (n >= dynamic->relocation_count)
+		return false;
+	symbol = ELF64_R_SYM(relocation->r_info);
+	*slot = relocation->r_offset;
+	*name = "";
+	if (symbol < dynamic->symbol_count &&
+	    dynamic->symbols[symbol].st_name < dynamic->names_size)
+		*name = dynamic->names + dynamic->symbols[symbol].st_name;
+	return true;
 }
 
 static void find_eh_frame(struct elf_code *code)

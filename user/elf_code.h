@@ -35,6 +35,13 @@ size_t elf_code__read(const struct elf_code *code, uint64_t address, void *buffe
 
 /* Where the PLT stub at `address` leads; false when there is none or it leads out of the file. */
 bool elf_code__behind_stub(const struct elf_code *code, uint64_t address, uint64_t *target);
+/*
+ * The n-th pointer that the loader sets to a function of another file, or to a symbol at least:
+ * where it lies and the symbol's name; false when there are no more. Names live as long as `code`.
+ */
+bool elf_code__import(const struct elf_code *code, size_t n, uint64_t *slot, const char **name);
+/* The pointer through which the PLT stub at `address` goes; false when there is none. */
+bool elf_code__stub_slot(const struct elf_code *code, uint64_t address, uint64_t *slot);
 /* Where the function around `address` begins and ends, by its FDE, else by a symbol. */
 bool elf_code__bounds(struct elf_code *code, uint64_t address, uint64_t *start, uint64_t *end);
 /*

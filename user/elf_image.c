@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <gelf.h>
 #include <libelf.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 
 enum {
 	SEGMENTS_MAX = 1024,     /* program headers looked at */
+	SECTIONS_MAX = 65536,    /* with more, code is looked for by segment */
 	SECTION_MAX = 512 << 20, /* bytes; a 1 GB binary's .eh_frame is about 100 MB */
 	EH_FRAME_HDR_SIZE = 12,  /* what is read of it: four bytes and the pointer */
 };
@@ -24,7 +26,8 @@ struct elf_image {
 	size_t count;
 	struct elf_segment *loads; /* all PT_LOAD */
 	size_t load_count;
-	uint64_t eh_frame_hdr; /* virtual address; 0: none */
+	uint64_t entry;        /* virtual address; 0: none */
+	uint64_t eh_frame_hdr; /* the same */
 	void *eh_frame;        /* read by elf_image__eh_frame */
 };
 
@@ -142,6 +145,7 @@ static int image__identify(struct elf_image *image)
 	if (header.e_machine != EM_X86_64 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
 	    header.e_ident[EI_DATA] != ELFDATA2LSB)
 		return -ENOEXEC;
+	image->entry = header.e_entry;
 	return 0;
 }
 
@@ -181,6 +185,11 @@ const struct elf_segment *elf_image__segments(const struct elf_image *image, siz
 	return image->segments;
 }
 
+uint64_t elf_image__entry(const struct elf_image *image)
+{
+	return image->entry;
+}
+
 static Elf_Scn *image__find_section(struct elf_image *image, const char *name, GElf_Shdr *header)
 {
 	Elf_Scn *section = NULL;
@@ -197,6 +206,56 @@ static Elf_Scn *image__find_section(struct elf_image *image, const char *name, G
 			return section;
 	}
 	return NULL;
+}
+
+/* What an executable segment has of a section of code; false when that is nothing. */
+static bool image__place_section(const struct elf_image *image, const GElf_Shdr *header,
+				 struct elf_segment *place)
+{
+	for (size_t i = 0; i < image->count; i++) {
+		const struct elf_segment *segment = &image->segments[i];
+		uint64_t inside = header->sh_offset - segment->offset;
+
+		if (inside >= segment->size || header->sh_addr - segment->address != inside)
+			continue;
+		*place =
+			(struct elf_segment){ header->sh_offset, header->sh_size, header->sh_addr };
+		if (place->size > segment->size - inside)
+			place->size = segment->size - inside;
+		return place->size;
+	}
+	return false;
+}
+
+static size_t image__place_sections(struct elf_image *image, struct elf_segment *places, size_t max)
+{
+	Elf_Scn *section = NULL;
+	size_t count = 0;
+	GElf_Shdr header;
+
+	while (count < max && (section = elf_nextscn(image->elf, section)))
+		if (gelf_getshdr(section, &header) && header.sh_type == SHT_PROGBITS &&
+		    header.sh_flags & SHF_EXECINSTR)
+			count += image__place_section(image, &header, &places[count]);
+	return count;
+}
+
+int elf_image__code(struct elf_image *image, struct elf_segment **code, size_t *count)
+{
+	size_t sections = 0;
+
+	if (elf_getshdrnum(image->elf, &sections) || sections > SECTIONS_MAX)
+		sections = 0;
+	*code = calloc(sections + image->count + 1, sizeof(**code));
+	if (!*code)
+		return -ENOMEM;
+	*count = image__place_sections(image, *code, sections);
+	if (!*count) {
+		memcpy(*code, image->segments, image->count * sizeof(**code));
+		*count = image->count;
+	}
+	qsort(*code, *count, sizeof(**code), segment__compare);
+	return 0;
 }
 
 /* Inflates in place. A header that claims too much is not believed. */

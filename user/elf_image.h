@@ -33,6 +33,13 @@ void elf_image__close(struct elf_image *image);
 /* The executable segments by file offset; they do not overlap there. */
 const struct elf_segment *elf_image__segments(const struct elf_image *image, size_t *count);
 /*
+ * The sections of code, by file offset, as far as they lie in executable segments; the segments
+ * themselves when the file has no such sections. 0 or -ENOMEM; the list is the caller's to free.
+ */
+int elf_image__code(struct elf_image *image, struct elf_segment **code, size_t *count);
+/* The virtual address at which the program, or the loader, begins; 0: nowhere. */
+uint64_t elf_image__entry(const struct elf_image *image);
+/*
  * A section's bytes, inflated; 0, -ENODATA when there is none with this name and bytes, or
  * -ENOEXEC.
  */

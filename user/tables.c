@@ -109,7 +109,7 @@ static int build_rows(struct tables *tables, const struct object *object)
 
 	if (!error) {
 		error = publish_rows(tables, object__id(object), &table);
-		log__detail(tables->log, "%s: %zu unwinding rows, %zu KiB, %zu not expressible",
+		log__detail(tables->log, "%s: %zu unwinding rows, %zu KiB, %zu of no use",
 			    object__name(object), table.row_count,
 			    table.row_count * sizeof(*table.rows) / 1024, table.unsupported);
 		unwind_table__free(&table);

@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cfi.h"
 #include "elf_image.h"
+#include "unwind_claims.h"
+#include "unwind_gaps.h"
 #include "unwind_row.h"
 #include "unwind_table.h"
 
@@ -13,33 +14,9 @@ enum {
 	PAGE_SHIFT = 16,
 	PAGES_MAX = 32768,    /* 2 GiB of code: how far a relative call reaches */
 	ROWS_MAX = 16 << 20,  /* 128 MB */
-	CLAIMS_MAX = 8 << 20, /* FDEs */
-	SCAN_CHUNK = 256 << 10,
 };
 
 static const uint64_t OFFSET_MAX = 1ULL << (32 + PAGE_SHIFT);
-
-/*
- * mov $15,%rax; syscall: rt_sigreturn, which never comes back, so that it is nothing but a
- * signal's frame.
- */
-static const uint8_t RESTORER[] = { 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05 };
-
-enum source { SOURCE_EH_FRAME, SOURCE_DEBUG_FRAME, SOURCE_RESTORER, SOURCES = SOURCE_RESTORER };
-
-/* Code that something describes. Where two overlap the first has it. */
-struct claim {
-	uint64_t start, end; /* file offsets */
-	uint64_t address;    /* virtual, of `start` */
-	uint64_t fde_end;    /* virtual */
-	enum source source;
-	uint32_t cie, position, limit; /* of its struct cfi_fde */
-};
-
-struct claims {
-	struct claim *items;
-	size_t count, capacity;
-};
 
 /* Rows as they are appended. */
 struct builder {
@@ -48,6 +25,7 @@ struct builder {
 	uint64_t next_page;        /* the lowest that has not begun */
 	uint64_t floor;            /* file offset up to which a claim has spoken */
 	struct unwind_row current; /* what holds at the end of what was put */
+	struct claims *claims;
 	const struct claim *claim;
 };
 
@@ -132,11 +110,44 @@ static int builder__emit(void *context, uint64_t address, const struct cfi_rules
 			    unwind_row__of_rules(rules, signal));
 }
 
-static int builder__add_claim(struct builder *builder, struct cfi *sources,
-			      const struct claim *claim)
+/* The same of code that was followed. */
+static int builder__emit_code(void *context, uint64_t address, enum unwind_code_kind kind,
+			      const struct unwind_row *row)
+{
+	struct builder *builder = context;
+	uint64_t offset = builder->claim->start + (address - builder->claim->address);
+	struct unwind_row none = { .cfa_rule = UNWIND_NONE };
+
+	if (offset >= builder->claim->end)
+		return 0;
+	if (offset < builder->floor)
+		offset = builder->floor;
+	if (kind != UNWIND_CODE_KNOWN)
+		row = kind == UNWIND_CODE_PADDING ? &none : &builder->claims->unknown;
+	return builder__put(builder, offset, *row);
+}
+
+static int builder__run_claim(struct builder *builder, const struct claim *claim)
 {
 	const struct cfi_fde fde = { claim->address, claim->fde_end, claim->cie, claim->position,
 				     claim->limit };
+	uint64_t start = claim->start < builder->floor ? builder->floor : claim->start;
+
+	builder->claim = claim;
+	switch (claim->source) {
+	case CLAIM_RESTORER:
+		return builder__put(builder, start,
+				    (struct unwind_row){ .cfa_rule = UNWIND_SIGNAL });
+	case CLAIM_CODE:
+		return unwind_code__rows(builder->claims->code, claim->position, builder__emit_code,
+					 builder);
+	default:
+		return cfi__run(&builder->claims->cfi[claim->source], &fde, builder__emit, builder);
+	}
+}
+
+static int builder__add_claim(struct builder *builder, const struct claim *claim)
+{
 	int err = 0;
 
 	if (claim->end <= builder->floor)
@@ -144,13 +155,8 @@ static int builder__add_claim(struct builder *builder, struct cfi *sources,
 	if (claim->start > builder->floor)
 		err = builder__put(builder, builder->floor,
 				   (struct unwind_row){ .cfa_rule = UNWIND_NONE });
-	builder->claim = claim;
-	if (!err && claim->source == SOURCE_RESTORER)
-		err = builder__put(builder,
-				   claim->start < builder->floor ? builder->floor : claim->start,
-				   (struct unwind_row){ .cfa_rule = UNWIND_SIGNAL });
-	else if (!err)
-		err = cfi__run(&sources[claim->source], &fde, builder__emit, builder);
+	if (!err)
+		err = builder__run_claim(builder, claim);
 	builder->floor = claim->end;
 	return err;
 }
@@ -180,181 +186,11 @@ static int builder__end_segment(struct builder *builder, const struct elf_segmen
 	return err;
 }
 
-static int claims__add(struct claims *claims, const struct claim *claim)
-{
-	int err = room((void **)&claims->items, &claims->capacity, claims->count, CLAIMS_MAX,
-		       sizeof(*claim));
-
-	if (!err)
-		claims->items[claims->count++] = *claim;
-	return err;
-}
-
-static const struct elf_segment *segment__of(const struct elf_segment *segments, size_t count,
-					     uint64_t address)
-{
-	for (size_t i = 0; i < count; i++)
-		if (address - segments[i].address < segments[i].size)
-			return &segments[i];
-	return NULL;
-}
-
-/* An FDE at address 0 is of a function that the linker threw away. */
-static int claims__add_fde(struct claims *claims, const struct elf_image *image,
-			   const struct cfi_fde *fde, enum source source)
-{
-	size_t count;
-	const struct elf_segment *segments = elf_image__segments(image, &count);
-	const struct elf_segment *segment = segment__of(segments, count, fde->start);
-	struct claim claim = { .address = fde->start,
-			       .fde_end = fde->end,
-			       .source = source,
-			       .cie = fde->cie,
-			       .position = fde->position,
-			       .limit = fde->limit };
-	uint64_t size;
-
-	if (!segment || !fde->start)
-		return 0;
-	size = segment->size - (fde->start - segment->address);
-	if (size > fde->end - fde->start)
-		size = fde->end - fde->start;
-	claim.start = segment->offset + (fde->start - segment->address);
-	claim.end = claim.start + size;
-	return claims__add(claims, &claim);
-}
-
-static int claims__add_section(struct claims *claims, const struct elf_image *image,
-			       struct cfi *cfi, enum source source)
-{
-	struct cfi_fde fde;
-	size_t position = 0;
-	int err = 0;
-
-	while (!err && cfi__next(cfi, &position, &fde))
-		err = claims__add_fde(claims, image, &fde, source);
-	return err;
-}
-
-static int claims__read_eh_frame(struct claims *claims, struct elf_image *image, struct cfi *cfi)
-{
-	struct elf_bytes bytes;
-	bool whole = true;
-	int err = elf_image__section(image, ".eh_frame", &bytes);
-
-	if (err == -ENODATA) {
-		whole = false;
-		err = elf_image__eh_frame(image, &bytes);
-	}
-	if (err)
-		return err == -ENODATA ? 0 : err;
-	cfi__init(cfi,
-		  &(struct cfi_section){ bytes.bytes, bytes.size, bytes.address, false, !whole });
-	return claims__add_section(claims, image, cfi, SOURCE_EH_FRAME);
-}
-
-static int claims__read_debug_frame(struct claims *claims, struct elf_image *image, struct cfi *cfi)
-{
-	struct elf_bytes bytes;
-	int err = elf_image__section(image, ".debug_frame", &bytes);
-
-	if (err)
-		return err == -ENODATA ? 0 : err;
-	cfi__init(cfi,
-		  &(struct cfi_section){ bytes.bytes, bytes.size, bytes.address, true, false });
-	return claims__add_section(claims, image, cfi, SOURCE_DEBUG_FRAME);
-}
-
-/*
- * A restorer that no FDE describes (musl's). The return address that the kernel pushes is its
- * first byte, and a walk may look it up as it is or one less: the claim has both.
- */
-static int claims__add_restorer(struct claims *claims, uint64_t start)
-{
-	return claims__add(claims, &(struct claim){ .start = start ? start - 1 : 0,
-						    .end = start + sizeof(RESTORER),
-						    .source = SOURCE_RESTORER });
-}
-
-static int claims__scan_chunk(struct claims *claims, const uint8_t *chunk, size_t size,
-			      uint64_t offset)
-{
-	const size_t last = sizeof(RESTORER) - 1;
-	const uint8_t *at = chunk + last, *end = chunk + size;
-	int err = 0;
-
-	/* by the rare last byte: memmem takes 112 ms for 64 MiB of libLLVM's code, this 7 */
-	for (; !err && at < end; at++) {
-		at = memchr(at, RESTORER[last], (size_t)(end - at));
-		if (!at)
-			break;
-		if (!memcmp(at - last, RESTORER, sizeof(RESTORER)))
-			err = claims__add_restorer(claims, offset + (uint64_t)(at - last - chunk));
-	}
-	return err;
-}
-
-static int claims__scan_segment(struct claims *claims, const struct elf_image *image,
-				const struct elf_segment *segment, uint8_t *chunk)
-{
-	uint64_t offset = segment->offset, end = offset + segment->size;
-
-	while ((offset = elf_image__skip_hole(image, offset)) + sizeof(RESTORER) <= end) {
-		size_t want = end - offset < SCAN_CHUNK ? (size_t)(end - offset) : SCAN_CHUNK;
-		ssize_t n = elf_image__read(image, chunk, want, offset);
-		int err;
-
-		if (n < (ssize_t)sizeof(RESTORER))
-			return n < 0 ? (int)n : 0;
-		err = claims__scan_chunk(claims, chunk, (size_t)n, offset);
-		if (err)
-			return err;
-		offset += (uint64_t)n - (sizeof(RESTORER) - 1);
-	}
-	return 0;
-}
-
-static int claims__scan_restorers(struct claims *claims, const struct elf_image *image)
-{
-	uint8_t *chunk = malloc(SCAN_CHUNK);
-	size_t count;
-	const struct elf_segment *segments = elf_image__segments(image, &count);
-	int err = 0;
-
-	if (!chunk)
-		return -ENOMEM;
-	for (size_t i = 0; i < count && !err; i++)
-		err = claims__scan_segment(claims, image, &segments[i], chunk);
-	free(chunk);
-	return err;
-}
-
-static int claim__compare(const void *a, const void *b)
-{
-	const struct claim *x = a, *y = b;
-
-	if (x->start != y->start)
-		return x->start < y->start ? -1 : 1;
-	if (x->source != y->source)
-		return x->source < y->source ? -1 : 1;
-	return x->position < y->position ? -1 : x->position > y->position;
-}
-
-static void claims__sort(struct claims *claims)
-{
-	for (size_t i = 1; i < claims->count; i++) {
-		if (claim__compare(&claims->items[i - 1], &claims->items[i]) <= 0)
-			continue;
-		qsort(claims->items, claims->count, sizeof(*claims->items), claim__compare);
-		return;
-	}
-}
-
 /* The segment's share of the claims, from `*next` on. */
-static int builder__add_segment(struct builder *builder, struct cfi *sources,
-				const struct claims *claims, size_t *next,
+static int builder__add_segment(struct builder *builder, size_t *next,
 				const struct elf_segment *segment)
 {
+	const struct claims *claims = builder->claims;
 	uint64_t end = segment->offset + segment->size;
 	int err = builder__begin_segment(builder, segment);
 
@@ -362,21 +198,21 @@ static int builder__add_segment(struct builder *builder, struct cfi *sources,
 		struct claim claim = claims->items[*next];
 
 		claim.end = claim.end < end ? claim.end : end;
-		err = builder__add_claim(builder, sources, &claim);
+		err = builder__add_claim(builder, &claim);
 	}
 	return err ? err : builder__end_segment(builder, segment);
 }
 
 static int table__fill(struct unwind_table *table, const struct elf_image *image,
-		       struct cfi *sources, const struct claims *claims)
+		       struct claims *claims)
 {
-	struct builder builder = { .table = table };
+	struct builder builder = { .table = table, .claims = claims };
 	size_t count, next = 0;
 	const struct elf_segment *segments = elf_image__segments(image, &count);
 	int err = 0;
 
 	for (size_t i = 0; i < count && !err; i++)
-		err = builder__add_segment(&builder, sources, claims, &next, &segments[i]);
+		err = builder__add_segment(&builder, &next, &segments[i]);
 	for (size_t i = 0; i < table->row_count; i++)
 		table->unsupported += table->rows[i].cfa_rule == UNWIND_UNSUPPORTED;
 	return err;
@@ -407,24 +243,19 @@ static bool image__has_code(const struct elf_image *image)
 	return size && size <= (uint64_t)PAGES_MAX << PAGE_SHIFT;
 }
 
-static int table__build(struct unwind_table *table, struct elf_image *image, struct claims *claims)
+static int table__build(struct unwind_table *table, struct elf_image *image, int fd,
+			struct claims *claims)
 {
-	struct cfi sources[SOURCES] = { 0 };
 	int err;
 
 	if (!image__has_code(image))
 		return -ENOEXEC;
-	err = claims__read_eh_frame(claims, image, &sources[SOURCE_EH_FRAME]);
+	err = claims__read(claims, image);
 	if (!err)
-		err = claims__read_debug_frame(claims, image, &sources[SOURCE_DEBUG_FRAME]);
-	if (!err && !claims->count)
+		err = gaps__follow(claims, image, fd);
+	if (!err && !claims->fdes && !claims->code)
 		err = -ENODATA;
-	if (!err)
-		err = claims__scan_restorers(claims, image);
-	if (err)
-		return err;
-	claims__sort(claims);
-	return table__fill(table, image, sources, claims);
+	return err ? err : table__fill(table, image, claims);
 }
 
 int unwind_table__build_fd(int fd, struct unwind_table *table)
@@ -437,8 +268,8 @@ int unwind_table__build_fd(int fd, struct unwind_table *table)
 	err = elf_image__open(fd, &image);
 	if (err)
 		return err;
-	err = table__build(table, image, &claims);
-	free(claims.items);
+	err = table__build(table, image, fd, &claims);
+	claims__free(&claims);
 	elf_image__close(image);
 	if (err)
 		unwind_table__free(table);

@@ -314,14 +314,15 @@ static size_t check_against(const struct subject *subject, Dwarf_CFI *cfi, bool 
 	return described;
 }
 
-static void check_eh_frame(const char *path)
+/* `whole`: the entry has an FDE. One that has none is followed: it has rows where libdw has not. */
+static void check_eh_frame(const char *path, bool whole)
 {
 	struct subject subject;
 	Dwarf_CFI *cfi;
 
 	subject__open(&subject, path);
 	cfi = dwarf_getcfi_elf(subject.elf);
-	assert_true(check_against(&subject, cfi, true) > 100);
+	assert_true(check_against(&subject, cfi, whole) > 100);
 	dwarf_cfi_end(cfi);
 	subject__close(&subject);
 }
@@ -360,7 +361,7 @@ static void compiled_code_agrees_with_libdw(void **state)
 				print_message("%s %s builds nothing here: not tested\n",
 					      compilers[c], options[o]);
 			else
-				check_eh_frame(path);
+				check_eh_frame(path, true);
 		}
 	}
 }
@@ -380,7 +381,7 @@ static void the_systems_objects_agree_with_libdw(void **state)
 		if (access(paths[i], R_OK))
 			print_message("%s is not here: not tested\n", paths[i]);
 		else
-			check_eh_frame(paths[i]);
+			check_eh_frame(paths[i], !strstr(paths[i], "ld-linux"));
 	}
 }
 

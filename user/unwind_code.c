@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "unwind_code.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "unwind_paths.h"
+
+enum {
+	STEPS_PER_BYTE = 1, /* an instruction has about four bytes; few are met more than twice */
+	STEPS_MIN = 4096,
+	ROUNDS = 3,         /* of a walk: one finds functions that the next then knows */
+	SWEEPS = 4,         /* of a round, for what only tables and pointers lead to */
+};
+
+struct unwind_code {
+	struct paths paths;
+};
+
+struct unwind_code *unwind_code__new(size_t size)
+{
+	struct unwind_code *code = calloc(1, sizeof(*code));
+
+	if (!code)
+		return NULL;
+	if (paths__init(&code->paths, size))
+		return code;
+	unwind_code__free(code);
+	return NULL;
+}
+
+void unwind_code__free(struct unwind_code *code)
+{
+	if (!code)
+		return;
+	paths__release(&code->paths);
+	free(code);
+}
+
+uint8_t *unwind_code__add_range(struct unwind_code *code, uint64_t address, size_t size)
+{
+	return space__add(&code->paths.space, address, size);
+}
+
+static int paths__add_root(struct paths *paths, uint64_t address, uint64_t size, bool entry)
+{
+	uint32_t position = space__position(&paths->space, address);
+	const struct range *range;
+	struct root *root;
+
+	if (position == UNWIND_NOWHERE)
+		return 0;
+	range = space__range_at(&paths->space, position);
+	if (size > range->end - position)
+		size = range->end - position;
+	root = array__add(&paths->roots);
+	if (!root)
+		return -ENOMEM;
+	root->start = position;
+	root->end = size ? position + (uint32_t)size : 0;
+	root->entry = entry;
+	return 0;
+}
+
+int unwind_code__add_function(struct unwind_code *code, uint64_t address, uint64_t size)
+{
+	return paths__add_root(&code->paths, address, size, false);
+}
+
+int unwind_code__add_entry(struct unwind_code *code, uint64_t address)
+{
+	return paths__add_root(&code->paths, address, 0, true);
+}
+
+void unwind_code__set_ends(struct unwind_code *code, unwind_code_ends ends, void *context)
+{
+	code->paths.ends = ends;
+	code->paths.ends_context = context;
+}
+
+static uint32_t paths__end_of_hole(const struct paths *paths, uint32_t position, uint32_t end)
+{
+	while (position < end && paths->at[position] == UNSEEN)
+		position++;
+	return position;
+}
+
+/*
+ * Code of the function that no path has met, among code of it: only its jumps through tables can
+ * lead there, so what holds at those holds here.
+ */
+static int paths__enter_hole(struct paths *paths, uint32_t index, uint32_t position)
+{
+	const struct root *root = paths__root(paths, index);
+
+	if (!root->table || root->tables_differ || (position > root->last && position >= root->end))
+		return 0;
+	if (paths__branch_to(paths, position, root->table))
+		return -ENOMEM;
+	return paths__drain(paths);
+}
+
+/* Notes whose code stands at a position: the function's that began last, or another's part. */
+static void paths__pass(const struct paths *paths, uint32_t position, uint32_t *owner,
+			uint32_t *root)
+{
+	if (paths->at[position] < FIRST_VISIT)
+		return;
+	*root = paths__visit(paths, paths->at[position])->root;
+	if (paths__root(paths, *root)->start == position)
+		*owner = *root;
+}
+
+static int paths__fill_holes(struct paths *paths, const struct range *range)
+{
+	uint32_t position = range->start, root = UNWIND_NOWHERE, owner = UNWIND_NOWHERE;
+	int err = 0;
+
+	while (position < range->end && !err) {
+		uint32_t end;
+
+		if (paths->at[position] != UNSEEN) {
+			paths__pass(paths, position++, &owner, &root);
+			continue;
+		}
+		end = paths__end_of_hole(paths, position, range->end);
+		position = space__skip_padding(&paths->space, &paths->decoder, position, end);
+		if (position < end && root != UNWIND_NOWHERE && root == owner)
+			err = paths__enter_hole(paths, root, position);
+		if (position < end && paths->at[position] == UNSEEN)
+			position = end;
+	}
+	return err;
+}
+
+/* What is named like a function, and nothing else has met. 1 when there was any. */
+static int paths__begin_named(struct paths *paths)
+{
+	const uint32_t *named = paths->named.items;
+	int err = 0;
+	bool any = false;
+	uint32_t root;
+
+	for (size_t i = 0; i < paths->named.count && !err; i++) {
+		if (paths->at[named[i]] != UNSEEN)
+			continue;
+		any = true;
+		err = paths__function(paths, named[i], &root);
+		if (!err)
+			err = paths__drain(paths);
+		named = paths->named.items;
+	}
+	paths->named.count = 0;
+	return err ? err : any;
+}
+
+static int paths__sweep(struct paths *paths)
+{
+	int err = paths__drain(paths);
+
+	for (size_t i = 0; i < paths->space.ranges.count && !err; i++)
+		err = paths__fill_holes(paths, space__range(&paths->space, i));
+	return err;
+}
+
+static int paths__round(struct paths *paths)
+{
+	int more = 1, err = paths__restart(paths);
+
+	for (int i = 0; i < SWEEPS && !err && more > 0; i++) {
+		err = paths__sweep(paths);
+		more = err ? err : paths__begin_named(paths);
+		err = more < 0 ? more : 0;
+	}
+	return err;
+}
+
+static int root__compare(const void *a, const void *b)
+{
+	const struct root *x = a, *y = b;
+
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	return x->end > y->end ? -1 : x->end < y->end;
+}
+
+/* One of each start: aliases are many. */
+static void paths__settle_roots(struct paths *paths)
+{
+	struct root *roots = paths->roots.items;
+	size_t kept = 0;
+
+	if (!paths->roots.count)
+		return;
+	qsort(roots, paths->roots.count, sizeof(*roots), root__compare);
+	for (size_t i = 1; i < paths->roots.count; i++)
+		if (roots[i].start != roots[kept].start)
+			roots[++kept] = roots[i];
+		else
+			roots[kept].entry |= roots[i].entry;
+	paths->roots.count = kept + 1;
+}
+
+int unwind_code__walk(struct unwind_code *code)
+{
+	struct paths *paths = &code->paths;
+	int err;
+
+	if (!paths->roots.count)
+		return -ENODATA;
+	paths__settle_roots(paths);
+	paths->steps = paths->space.used * STEPS_PER_BYTE + STEPS_MIN;
+	err = paths__round(paths);
+	for (int i = 1; i < ROUNDS && !err && paths->again; i++) {
+		paths__settle_roots(paths);
+		err = paths__round(paths);
+	}
+	return err;
+}
+
+bool unwind_code__keeps_frame_pointers(const struct unwind_code *code)
+{
+	enum { FEW = 8 }; /* one in so many: start files, assembly */
+
+	return code->paths.framed > code->paths.frameless * FEW;
+}
+
+/* Nobody is in padding; that it is there matters only where a function begins behind it. */
+static int paths__emit_hole(struct paths *paths, uint64_t address, uint32_t position, uint32_t end,
+			    unwind_code_emit emit, void *context)
+{
+	uint32_t root;
+
+	if (space__skip_padding(&paths->space, &paths->decoder, position, end) < end)
+		return emit(context, address, UNWIND_CODE_UNKNOWN, NULL);
+	if (end < paths->space.used && !paths__root_at(paths, end, &root))
+		return 0;
+	return emit(context, address, UNWIND_CODE_PADDING, NULL);
+}
+
+static int paths__emit(struct paths *paths, uint64_t address, uint32_t position,
+		       unwind_code_emit emit, void *context)
+{
+	const struct visit *visit = paths__visit(paths, paths->at[position]);
+	struct unwind_row row;
+	bool known = !paths__root(paths, visit->root)->wrong &&
+		     frame_state__row(&visit->state, &row);
+
+	return emit(context, address, known ? UNWIND_CODE_KNOWN : UNWIND_CODE_UNKNOWN,
+		    known ? &row : NULL);
+}
+
+int unwind_code__rows(struct unwind_code *code, size_t n, unwind_code_emit emit, void *context)
+{
+	struct paths *paths = &code->paths;
+	const struct range *range = space__range(&paths->space, n);
+	uint32_t position = range->start;
+	int err = 0;
+
+	while (position < range->end && !err) {
+		uint64_t here = range__address(range, position);
+		uint32_t end = position + 1;
+
+		if (paths->at[position] == UNSEEN) {
+			end = paths__end_of_hole(paths, position, range->end);
+			err = paths__emit_hole(paths, here, position, end, emit, context);
+		} else if (paths->at[position] >= FIRST_VISIT) {
+			err = paths__emit(paths, here, position, emit, context);
+		}
+		position = end;
+	}
+	return err;
+}
