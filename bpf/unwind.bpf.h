@@ -266,13 +266,16 @@ static inline enum step walk__enter(struct walk *walk, u64 cfa)
 	return pc ? STEP_ON : STEP_END;
 }
 
+/*
+ * rbp is 0 in the outermost frame (x86-64 psABI 3.4.1), but code without frame pointers has any
+ * other 0 there, too (HotSpot's, musl's): it ends no thread. Where a thread begins has a row that
+ * says so.
+ */
 static inline enum step step__by_pointer(struct walk *walk)
 {
 	u64 frame = walk->rbp, rbp;
 
 	walk__use_rbp(walk);
-	if (!frame)
-		return STEP_END; /* x86-64 psABI 3.4.1: rbp is 0 in the outermost frame */
 	if (frame < walk->sp || frame & 7 || !user__read(frame, &rbp))
 		return STEP_BROKEN;
 	walk->rbp = rbp;
