@@ -227,8 +227,22 @@ enum python_layout {
 	PYTHON_SHIM,          /* 3.12+: a shim frame, owned by the C stack, follows the last one */
 };
 
+/*
+ * What tells in which call of the evaluator a thread state runs: something of it lies in that
+ * call's frame of the C stack, from its stack pointer to its CFA.
+ */
+enum python_anchor {
+	PYTHON_ANCHOR_NONE,   /* to 3.9: nothing does */
+	PYTHON_ANCHOR_CFRAME, /* 3.10 to 3.12: its CFrame (_PyCFrame), which the evaluator makes */
+	PYTHON_ANCHOR_SHIM,   /* 3.13+: the shim frame */
+};
+
 struct python_record {
 	__u64 tss_key;       /* address of the int that is the thread state's pthread key */
+	__u64 interpreters;  /* address of _PyRuntime.interpreters.head; 0: not known */
+	/* address of _PyRuntime.gilstate.tstate_current, the state that holds the GIL; used without
+	 * an anchor only */
+	__u64 holder;
 	/* _PyEval_EvalFrameDefault and its .cold part: [start, end); 0, 0: none */
 	__u64 evaluator[2][2];
 	__u32 layout;        /* enum python_layout */
@@ -245,9 +259,12 @@ struct python_record {
 	/* co_code_adaptive, where prev_instr points into; 0: instruction is a lasti */
 	__u16 code_bytecode;
 	__u16 instruction_scale; /* bytes a unit of lasti: 1 to 3.9, 2 in 3.10 */
-	__u16 zero;
+	__u16 anchor;            /* enum python_anchor */
+	__u16 tstate_cframe, cframe_previous; /* PYTHON_ANCHOR_CFRAME */
+	__u16 interpreter_next,
+		interpreter_threads; /* PyInterpreterState -> next, first thread's */
 };
-MEMWATCH_ASSERT_SIZE(struct python_record, 72);
+MEMWATCH_ASSERT_SIZE(struct python_record, 96);
 
 enum event_type {
 	EVENT_BOOK,     /* a book was opened for tgid */

@@ -2,29 +2,11 @@
 #ifndef MEMWATCH_PYTHON_BPF_H
 #define MEMWATCH_PYTHON_BPF_H
 /*
- * CPython's frames. They lie on a list of the thread's own, youngest first; a native frame of the
+ * CPython's frames. They lie on a list of the thread state, youngest first; a native frame of the
  * evaluator says that the next ones of the list were running there. Where everything is, user space
  * has found out (struct python_record).
  */
-#include "unwind.bpf.h"
-
-/* The thread state's youngest frame; 0 when this thread runs no Python. */
-static __noinline u64 python__youngest(const struct python_record *python)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	u64 state, frame, fsbase = BPF_CORE_READ(task, thread.fsbase);
-	s32 key;
-
-	if (!python || bpf_probe_read_user(&key, sizeof(key), (const void *)python->tss_key) ||
-	    key < 0 || key >= 32) /* PTHREAD_KEY_2NDLEVEL_SIZE: further keys lie elsewhere */
-		return 0;
-	if (!user__read(fsbase + python->tss_data + key * 16, &state) || !state ||
-	    !user__read(state + python->tstate_frame, &frame))
-		return 0;
-	if (python->cframe_frame == 0xffff)
-		return frame;
-	return frame && user__read(frame + python->cframe_frame, &state) ? state : 0;
-}
+#include "python_state.bpf.h"
 
 static inline bool python__is_evaluator(const struct python_record *python, u64 pc)
 {
@@ -117,31 +99,26 @@ static inline void walk__note_python(struct walk *walk, const struct python_fram
 	walk->python_count = n + 1;
 }
 
-/* A native frame of the evaluator was met: the next frames of the list were running in it. */
-static inline void python__enter(struct walk *walk, const struct python_record *python)
-{
-	if (!walk->python_begun) {
-		walk->python_begun = true;
-		walk->python_frame = walk->python_youngest = python__youngest(python);
-	}
-	walk->in_python = walk->python_frame != 0;
-}
-
 /* Notes one Python frame. */
-static __noinline int python__step(struct walk *walk, const struct python_record *python)
+__noinline int python__step(struct walk *walk, const struct python_record *python)
 {
 	struct python_frame frame = {};
+	struct python_list *list;
 
 	if (!walk || !python)
 		return 0;
-	if (!python__read(python, walk->python_frame, &frame)) {
+	list = walk__list(walk);
+	if (!list || !python__read(python, list->frame, &frame)) {
 		walk->in_python = false;
-		walk->python_frame = 0;
+		walk->no_python = true;
 		walk->word_count = WALK_WORDS + 1;
 		return 0;
 	}
 	walk__note_python(walk, &frame);
-	if (!python__is_shim(python, &frame)) {
+	if (python__is_shim(python, &frame)) {
+		if (!walk__runs_here(walk, frame.frame))
+			walk->no_python = true; /* those that were noted run elsewhere */
+	} else {
 		if (walk->record.count + 2 > max_frames) { /* no half of one */
 			walk->record.state = STACK_STATE_TRUNCATED;
 			walk->in_python = false;
@@ -154,8 +131,10 @@ static __noinline int python__step(struct walk *walk, const struct python_record
 					 FRAME_OFFSET(python__offset(python, &frame)));
 		walk->record.book = walk->book; /* code objects are one process's */
 	}
-	walk->python_frame = frame.back;
+	list->frame = frame.back;
 	walk->in_python = frame.back && !python__is_last(python, &frame);
+	if (!walk->in_python)
+		list__leave_call(list, python);
 	return 0;
 }
 

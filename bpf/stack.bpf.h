@@ -22,11 +22,11 @@ struct memo {
 	u32 site;
 	u32 word_count;
 	u16 state, last; /* last: the greatest of places */
-	bool uses_rbp, python_begun;
+	bool uses_rbp, python_own;
 	u16 places[WALK_WORDS];
 	u64 words[WALK_WORDS];
-	u64 python_youngest;
-	u32 python_count;
+	struct python_state states[PYTHON_STATES];
+	u32 python_states, python_count;
 	struct python_frame pythons[PYTHON_FRAMES];
 };
 
@@ -115,12 +115,30 @@ static long memo__compare_far(u32 unused, struct memo_check *check)
 	return 0;
 }
 
+/* The thread states run where they ran: what was known of them is the same. */
+static inline bool memo__same_states(const struct memo *memo, const struct python_record *python)
+{
+	if (memo->python_own && python__own_state(python) != memo->states[0].address)
+		return false;
+	for (u32 i = 0; i < PYTHON_STATES; i++) {
+		const struct python_state *old = &memo->states[i];
+		struct python_state state;
+
+		if (i >= memo->python_states)
+			break;
+		if (!python__look(python, old->address, &state) || state.cframe != old->cframe ||
+		    state.youngest != old->youngest)
+			return false;
+	}
+	return true;
+}
+
 /* Python's frames lie on the heap: they are read again, each whole. */
 static inline bool memo__same_python(const struct memo *memo, u32 id)
 {
 	const struct python_record *python = bpf_map_lookup_elem(&pythons, &id);
 
-	if (!python || python__youngest(python) != memo->python_youngest)
+	if (!python || !memo__same_states(memo, python))
 		return false;
 	for (u32 i = 0; i < PYTHON_FRAMES; i++) {
 		const struct python_frame *old = &memo->pythons[i];
@@ -156,7 +174,7 @@ static inline bool memo__holds(const struct memo *memo, struct scratch *scratch,
 		bpf_loop(check.count - check.next, memo__compare_far, &check, 0);
 	if (check.next != check.count)
 		return false;
-	return !memo->python_begun || memo__same_python(memo, id);
+	return !memo->python_states || memo__same_python(memo, id);
 }
 
 static inline void memo__write(struct memo *memo, const struct walk *walk, u32 generation, u64 rbp,
@@ -176,10 +194,12 @@ static inline void memo__write(struct memo *memo, const struct walk *walk, u32 g
 	memo->word_count = walk->word_count;
 	memo->last = walk->last_place;
 	memo->state = walk->record.state;
-	memo->python_begun = walk->python_begun;
-	memo->python_youngest = walk->python_youngest;
+	memo->python_own = walk->python_own;
+	memo->python_states = walk->python_states;
 	memo->python_count = walk->python_count;
 	/* A helper copies what clang will not inline. */
+	if (walk->python_states)
+		bpf_probe_read_kernel(memo->states, sizeof(memo->states), walk->states);
 	if (walk->python_count)
 		bpf_probe_read_kernel(memo->pythons, sizeof(memo->pythons), walk->pythons);
 	bpf_probe_read_kernel(memo->places, sizeof(memo->places), walk->places);
@@ -187,18 +207,14 @@ static inline void memo__write(struct memo *memo, const struct walk *walk, u32 g
 	__sync_fetch_and_add(&memo->sequence, 1);
 }
 
-struct walk_context { /* bpf_loop's context must be on the BPF stack */
-	struct walk *walk;
-	const struct python_record *python; /* NULL: the process has no interpreter */
-};
-
 /* Notes the frame at pc and goes to its caller's. */
 static long walk__step(u32 unused, struct walk_context *context)
 {
 	struct walk *walk = context->walk;
 	const struct mapping_record *mapping;
+	bool evaluator;
 	enum step step;
-	u64 offset;
+	u64 offset, low;
 
 	if (walk->record.count >= max_frames) {
 		walk->record.state = STACK_STATE_TRUNCATED;
@@ -223,11 +239,14 @@ static long walk__step(u32 unused, struct walk_context *context)
 		u64 tag = walk->exact ? FRAME_TAG_EXACT : FRAME_TAG_RETURN;
 
 		walk__push(walk, tag << 60 | (u64)mapping->object << 40 | FRAME_OFFSET(offset));
-		if (context->python && python__is_evaluator(context->python, walk->pc - 1))
-			python__enter(walk, context->python);
-		else if (!context->python && mapping->python)
+		evaluator = context->python && python__is_evaluator(context->python, walk->pc - 1);
+		if (!context->python && mapping->python)
 			walk->no_python = true;
+		low = walk->sp;
 		step = step__native(walk, mapping->object, offset - !walk->exact);
+		if (evaluator)
+			python__enter(walk, context->python, low,
+				      step == STEP_ON ? walk->sp : ~0ULL);
 	} else {
 		walk__push(walk, (u64)FRAME_TAG_ADDRESS << 60 | FRAME_ADDRESS(walk->pc));
 		walk->record.book = walk->book;
@@ -299,9 +318,8 @@ static inline void walk__start(struct walk *walk, u32 id, const struct book *boo
 	walk->word_count = walk->last_place = 0;
 	walk->exact = walk->uses_rbp = walk->no_python = walk->ended = false;
 	walk->outdated = book__is_changing(book);
-	walk->python_count = 0;
-	walk->python_youngest = 0;
-	walk->python_begun = walk->in_python = false;
+	walk->python_count = walk->python_states = walk->python_list = 0;
+	walk->python_begun = walk->python_own = walk->in_python = false;
 	walk->record.count = walk->record.book = walk->record.pointers = 0;
 	walk->record.state = STACK_STATE_BROKEN;
 	walk__note(walk, slot, pc);

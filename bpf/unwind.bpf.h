@@ -14,12 +14,33 @@ enum {
 	MAPPING_STEPS = 12,      /* up to 4096 executable mappings a process */
 	ROW_STEPS = 16,          /* up to 65536 rows a page: one for each byte */
 	PYTHON_FRAMES = 32,      /* Python frames that a memo can hold */
+	PYTHON_STATES = 3,       /* thread states of CPython in one stack: one for most programs */
 };
 
 struct python_frame { /* what one frame of CPython holds; `frame` is its address */
 	u64 frame, code, back, instruction;
 	u32 first_line;
 	u32 marker;
+};
+
+struct python_state { /* a PyThreadState, as a walk found it */
+	u64 address;
+	u64 youngest; /* frame; from here on as in 3.10's, of which one read takes both */
+	u64 between[2];
+	u64 cframe;   /* PYTHON_ANCHOR_CFRAME; else 0 */
+};
+
+struct python_search { /* of the state, or the shim frame, that belongs to a call; see its users */
+	u64 interpreter; /* the next */
+	u64 next;        /* state of the interpreter before */
+	u64 frame;       /* the next on the way to its list's shim; 0: none */
+	struct python_state state;
+	bool complete;   /* nothing is left */
+};
+
+struct python_list { /* what is left of a thread state's frames */
+	u64 frame;  /* the next; 0: none */
+	u64 anchor; /* see enum python_anchor: where that one runs; 0: not known */
 };
 
 struct walk {
@@ -37,12 +58,17 @@ struct walk {
 	bool exact;      /* pc is an interrupted instruction, not a return address */
 	bool uses_rbp;   /* the walk depended on the rbp that it started with */
 	bool outdated;   /* the slice of mappings is; the kernel is asked instead */
-	bool no_python;  /* frames of CPython are missing: nobody has found them yet */
-	u64 python_frame;    /* the next of the thread's list */
-	u64 python_youngest; /* where the list began */
+	bool no_python;  /* frames of CPython are missing: nobody could say which */
+	u64 python_low, python_high; /* the evaluator's frame in the C stack that was just noted */
+	u32 python_list;     /* index of the list that is being noted */
+	u32 python_states;
+	struct python_state states[PYTHON_STATES];
+	struct python_list lists[PYTHON_STATES]; /* of these states */
+	struct python_search search; /* here, for 6.1 allows little stack */
 	u32 python_count;
-	bool python_begun;   /* the list was looked at */
-	bool in_python;      /* its next frame ran in the evaluator's frame that was just noted */
+	bool python_begun;   /* the thread's own state was looked at */
+	bool python_own;     /* and is states[0] */
+	bool in_python;      /* the list's next frame ran in the evaluator's frame just noted */
 	u16 places[WALK_WORDS]; /* distance from slot, in words */
 	u64 words[WALK_WORDS];
 	struct python_frame pythons[PYTHON_FRAMES];

@@ -202,6 +202,10 @@ static void fill_record(struct python_record *record, const struct python_image 
 {
 	*record = image->version->frames;
 	record->tss_key = bias + image->tss + 4; /* behind Py_tss_t's _is_initialized */
+	record->interpreters = image->interpreters ? bias + image->interpreters : 0;
+	record->holder = image->holder ? bias + image->holder : 0;
+	record->interpreter_next = image->interpreter_next;
+	record->interpreter_threads = image->interpreter_threads;
 	for (int i = 0; i < 2; i++) {
 		if (!image->evaluator[i][1])
 			continue;

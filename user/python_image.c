@@ -53,6 +53,8 @@ struct debug_offsets {
 	char cookie[8]; /* "xdebugpy" */
 	uint64_t version;
 	uint64_t free_threaded;
+	uint64_t runtime_size, runtime_finalizing, interpreters;
+	uint64_t interpreter_size, interpreter_id, interpreter_next, interpreter_threads;
 };
 
 struct place {
@@ -275,6 +277,12 @@ __attribute__((format(printf, 2, 3))) static int refuse(struct python_image *ima
 	return -EOPNOTSUPP;
 }
 
+static bool read_offsets(const struct reader *reader, struct debug_offsets *offsets)
+{
+	return read_at(reader, reader->symbols[RUNTIME].address, offsets, sizeof(*offsets)) &&
+	       !memcmp(offsets->cookie, "xdebugpy", sizeof(offsets->cookie));
+}
+
 static int check_version(struct reader *reader, struct python_image *image)
 {
 	struct debug_offsets offsets;
@@ -290,10 +298,30 @@ static int check_version(struct reader *reader, struct python_image *image)
 	if (!reader->symbols[RUNTIME].address || !reader->symbols[STR_TYPE].address ||
 	    !reader->symbols[BYTES_TYPE].address || !reader->symbols[EVALUATOR].address)
 		return refuse(image, "its CPython %u.%u lacks symbols", major, minor);
-	if (read_at(reader, reader->symbols[RUNTIME].address, &offsets, sizeof(offsets)) &&
-	    !memcmp(offsets.cookie, "xdebugpy", sizeof(offsets.cookie)) && offsets.free_threaded)
+	if (read_offsets(reader, &offsets) && offsets.free_threaded)
 		return refuse(image, "free-threaded CPython is not supported");
 	return 0;
+}
+
+/* Where all thread states are, for threads that use several. */
+static void find_interpreters(struct reader *reader, struct python_image *image)
+{
+	const struct python_version *version = image->version;
+	uint64_t runtime = reader->symbols[RUNTIME].address;
+	struct debug_offsets offsets;
+
+	if (version->holder)
+		image->holder = runtime + version->holder;
+	if (version->interpreters)
+		image->interpreters = runtime + version->interpreters;
+	image->interpreter_next = version->frames.interpreter_next;
+	image->interpreter_threads = version->frames.interpreter_threads;
+	if (!read_offsets(reader, &offsets) || offsets.interpreter_next > UINT16_MAX ||
+	    offsets.interpreter_threads > UINT16_MAX)
+		return;
+	image->interpreters = runtime + offsets.interpreters;
+	image->interpreter_next = offsets.interpreter_next;
+	image->interpreter_threads = offsets.interpreter_threads;
 }
 
 static int fill(struct reader *reader, struct python_image *image)
@@ -310,6 +338,7 @@ static int fill(struct reader *reader, struct python_image *image)
 		image->tss = reader->symbols[RUNTIME].address + image->version->tss;
 	if (!image->tss)
 		return refuse(image, "its CPython does not tell where the thread state is");
+	find_interpreters(reader, image);
 	for (int i = 0; i < PYTHON_TYPES; i++) {
 		image->types[i] = reader->symbols[CODE_TYPE + i].address;
 		image->type_slots[i] = slot_of(reader, CODE_TYPE + i).slot;

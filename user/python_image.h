@@ -13,6 +13,8 @@ struct python_image {
 	uint64_t evaluator[2][2]; /* as in struct python_record */
 	uint64_t evaluator_offset; /* of the first, in the file */
 	uint64_t tss; /* of the thread state's Py_tss_t */
+	uint64_t interpreters, holder; /* as in struct python_record */
+	uint16_t interpreter_next, interpreter_threads; /* likewise */
 	uint64_t types[PYTHON_TYPES];
 	/* Where the loader puts their addresses, which are others' when a program has a copy of its
 	 * own (R_X86_64_COPY); 0: nowhere. */

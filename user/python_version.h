@@ -16,7 +16,10 @@ enum { PYTHON_OLDEST = 8, PYTHON_NEWEST = 14 }; /* minor versions of 3 */
 struct python_version {
 	unsigned int minor;
 	struct python_record frames; /* without addresses */
-	uint16_t tss; /* of the thread state's Py_tss_t in _PyRuntime; 0: not known */
+	/* In _PyRuntime; 0: not known. */
+	uint16_t tss; /* of the thread state's Py_tss_t */
+	uint16_t holder; /* gilstate.tstate_current; to 3.9 */
+	uint16_t interpreters; /* interpreters.head; from 3.13 on _Py_DebugOffsets says it */
 	/* In a code object: */
 	uint16_t code_first_line, code_file,
 		code_name; /* code_name: the qualified one if it has it */

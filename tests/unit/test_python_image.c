@@ -52,6 +52,24 @@ static bool symbol(const char *path, const char *name, uint64_t range[2])
 	return found;
 }
 
+/* In _PyRuntime: from the table, or from what 3.13 says of itself. */
+static void assert_interpreters(const struct python_image *image, const uint64_t runtime[2])
+{
+	const struct python_version *version = image->version;
+
+	assert_in_range(image->interpreters, runtime[0], runtime[1] - 1);
+	assert_true(!image->holder == (version->frames.anchor != PYTHON_ANCHOR_NONE));
+	assert_int_not_equal(image->interpreter_threads, 0);
+	if (version->minor == 13) { /* its headers: interpreters.head, next, threads.head */
+		assert_int_equal(image->interpreters - runtime[0], 632);
+		assert_int_equal(image->interpreter_next, 7264);
+		assert_int_equal(image->interpreter_threads, 7344);
+	} else {
+		assert_int_equal(image->interpreters - runtime[0], version->interpreters);
+		assert_int_equal(image->interpreter_threads, version->frames.interpreter_threads);
+	}
+}
+
 static void assert_symbols(const char *path, const struct python_image *image)
 {
 	static const char *const types[] = { "PyCode_Type", "PyUnicode_Type", "PyBytes_Type" };
@@ -67,6 +85,7 @@ static void assert_symbols(const char *path, const struct python_image *image)
 	/* Found in the code, where the table has it from the headers. */
 	assert_true(symbol(path, "_PyRuntime", range));
 	assert_int_equal(image->tss, range[0] + image->version->tss);
+	assert_interpreters(image, range);
 }
 
 static void test_library(void **state)

@@ -69,6 +69,13 @@ static void test_offsets(void **state)
 	NEXT(frames.code_first_line);
 	NEXT(frames.code_bytecode);
 	NEXT(tss);
+	NEXT(holder);
+	NEXT(frames.tstate_cframe);
+	NEXT(frames.cframe_previous);
+	NEXT(interpreters);
+	NEXT(frames.interpreter_next);
+	NEXT(frames.interpreter_threads);
+	assert_next(offsets, "PyThreadState.next", 8); /* TSTATE_NEXT of bpf/python_state.bpf.h */
 	NEXT(code_file);
 	NEXT(code_name);
 	NEXT(code_lines);
@@ -76,6 +83,10 @@ static void test_offsets(void **state)
 	NEXT(ascii_size);
 	NEXT(compact_size);
 	assert_int_equal(version->code_first_line, version->frames.code_first_line);
+	/* struct python_state of bpf/unwind.bpf.h; later versions have no frame beside it. */
+	if (version->frames.anchor == PYTHON_ANCHOR_CFRAME)
+		assert_int_equal(version->frames.tstate_cframe - version->frames.tstate_frame,
+				 headers->minor == 10 ? 3 * 8 : 0);
 	pclose(offsets);
 }
 
