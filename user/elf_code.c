@@ -243,6 +243,15 @@ bool elf_code__import(const struct elf_code *code, size_t n, uint64_t *slot, con
 	return true;
 }
 
+bool elf_code__pointer(const struct elf_code *code, size_t n, uint64_t *address)
+{
+	if (n >= code->dynamic.relocation_count)
+		return false;
+	if (!target_of_relocation(code, &code->dynamic.relocations[n], address))
+		*address = 0;
+	return true;
+}
+
 static void find_eh_frame(struct elf_code *code)
 {
 	if (code->eh_frame_tried)

@@ -40,6 +40,8 @@ bool elf_code__behind_stub(const struct elf_code *code, uint64_t address, uint64
  * where it lies and the symbol's name; false when there are no more. Names live as long as `code`.
  */
 bool elf_code__import(const struct elf_code *code, size_t n, uint64_t *slot, const char **name);
+/* The address in this file to which the loader sets the n-th pointer, or 0; false as above. */
+bool elf_code__pointer(const struct elf_code *code, size_t n, uint64_t *address);
 /* The pointer through which the PLT stub at `address` goes; false when there is none. */
 bool elf_code__stub_slot(const struct elf_code *code, uint64_t address, uint64_t *slot);
 /* Where the function around `address` begins and ends, by its FDE, else by a symbol. */

@@ -72,6 +72,19 @@ int unwind_code__add_entry(struct unwind_code *code, uint64_t address)
 	return paths__add_root(&code->paths, address, 0, true);
 }
 
+int unwind_code__add_pointer(struct unwind_code *code, uint64_t address)
+{
+	uint32_t position = space__position(&code->paths.space, address), *pointed;
+
+	if (position == UNWIND_NOWHERE)
+		return 0;
+	pointed = array__add(&code->paths.pointed);
+	if (!pointed)
+		return -ENOMEM;
+	*pointed = position;
+	return 0;
+}
+
 void unwind_code__set_ends(struct unwind_code *code, unwind_code_ends ends, void *context)
 {
 	code->paths.ends = ends;
@@ -154,6 +167,28 @@ static int paths__begin_named(struct paths *paths)
 	return err ? err : any;
 }
 
+/* The same of what data points to. */
+static int paths__begin_pointed(struct paths *paths)
+{
+	int err = 0;
+	bool any = false;
+	uint32_t root;
+
+	for (size_t i = 0; i < paths->pointed.count && !err; i++) {
+		uint32_t position = ((const uint32_t *)paths->pointed.items)[i];
+
+		if (paths->at[position] != UNSEEN)
+			continue;
+		any = true;
+		err = paths__function(paths, position, &root);
+		if (err)
+			break;
+		paths__root(paths, root)->guessed = true;
+		err = paths__drain(paths);
+	}
+	return err ? err : any;
+}
+
 static int paths__sweep(struct paths *paths)
 {
 	int err = paths__drain(paths);
@@ -170,6 +205,8 @@ static int paths__round(struct paths *paths)
 	for (int i = 0; i < SWEEPS && !err && more > 0; i++) {
 		err = paths__sweep(paths);
 		more = err ? err : paths__begin_named(paths);
+		if (!more)
+			more = paths__begin_pointed(paths);
 		err = more < 0 ? more : 0;
 	}
 	return err;
@@ -184,14 +221,19 @@ static int root__compare(const void *a, const void *b)
 	return x->end > y->end ? -1 : x->end < y->end;
 }
 
-/* One of each start: aliases are many. */
+/* Leaves one of each start, for aliases are many, and no guess. */
 static void paths__settle_roots(struct paths *paths)
 {
 	struct root *roots = paths->roots.items;
 	size_t kept = 0;
 
-	if (!paths->roots.count)
+	for (size_t i = 0; i < paths->roots.count; i++)
+		if (!roots[i].guessed)
+			roots[kept++] = roots[i];
+	paths->roots.count = kept;
+	if (!kept)
 		return;
+	kept = 0;
 	qsort(roots, paths->roots.count, sizeof(*roots), root__compare);
 	for (size_t i = 1; i < paths->roots.count; i++)
 		if (roots[i].start != roots[kept].start)
@@ -243,7 +285,7 @@ static int paths__emit(struct paths *paths, uint64_t address, uint32_t position,
 {
 	const struct visit *visit = paths__visit(paths, paths->at[position]);
 	struct unwind_row row;
-	bool known = !paths__root(paths, visit->root)->wrong &&
+	bool known = root__holds(paths__root(paths, visit->root)) &&
 		     frame_state__row(&visit->state, &row);
 
 	return emit(context, address, known ? UNWIND_CODE_KNOWN : UNWIND_CODE_UNKNOWN,

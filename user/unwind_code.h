@@ -27,6 +27,8 @@ uint8_t *unwind_code__add_range(struct unwind_code *code, uint64_t address, size
 int unwind_code__add_function(struct unwind_code *code, uint64_t address, uint64_t size);
 /* The kernel, or the loader, begins at `address`: there is no caller. The same. */
 int unwind_code__add_entry(struct unwind_code *code, uint64_t address);
+/* Data points to `address`: a function or a label. The same. */
+int unwind_code__add_pointer(struct unwind_code *code, uint64_t address);
 /*
  * Whether a function of another file never returns: the one whose stub is at `address`, or a
  * pointer to it (`slot`).

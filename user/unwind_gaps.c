@@ -10,7 +10,8 @@
 
 enum {
 	GAP_LEAST = 64,     /* bytes; what is shorter is padding, mostly */
-	GAPS_FEW = 4096,    /* bytes in all: no more than start files leave between FDEs */
+	GAPS_FEW = 4096,    /* bytes in all: no more than start files leave between FDEs, */
+	GAPS_PART = 16,     /* or one in so many of what FDEs describe */
 	GAPS_MAX = 4 << 20, /* bytes in all that are followed: about half a second at most */
 };
 
@@ -23,6 +24,7 @@ struct gaps {
 	size_t count, capacity;
 	size_t size; /* bytes in all */
 	size_t code; /* of them in gaps that are no padding */
+	size_t described; /* bytes of the sections that are in no gap */
 };
 
 static int gaps__add(struct gaps *gaps, const struct elf_segment *section, uint64_t start,
@@ -55,6 +57,7 @@ static int gaps__find_in(struct gaps *gaps, const struct claims *claims, size_t 
 			 const struct elf_segment *section)
 {
 	uint64_t floor = section->offset, end = section->offset + section->size;
+	size_t before = gaps->size;
 	int err = 0;
 
 	for (; !err && *next < claims->count && claims->items[*next].start < end; ++*next) {
@@ -64,7 +67,10 @@ static int gaps__find_in(struct gaps *gaps, const struct claims *claims, size_t 
 		if (claim->end > floor)
 			floor = claim->end;
 	}
-	return err ? err : gaps__add(gaps, section, floor, end);
+	if (!err)
+		err = gaps__add(gaps, section, floor, end);
+	gaps->described += section->size - (gaps->size - before);
+	return err;
 }
 
 static int gaps__find(struct gaps *gaps, const struct claims *claims, struct elf_image *image)
@@ -139,6 +145,29 @@ static int code__add_symbols(struct unwind_code *code, const struct elf_code *el
 	return err;
 }
 
+/* What data points to: of a program that is not moved, some of what the loader need not set. */
+static int code__add_pointers(struct unwind_code *code, struct elf_image *image,
+			      const struct elf_code *elf)
+{
+	static const char *const sections[] = { ".init_array", ".fini_array", ".data.rel.ro" };
+	struct elf_bytes bytes;
+	uint64_t address;
+	int err = 0;
+
+	for (size_t i = 0; !err && elf_code__pointer(elf, i, &address); i++)
+		err = unwind_code__add_pointer(code, address);
+	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
+		if (elf_image__section(image, sections[i], &bytes))
+			continue;
+		for (size_t at = 0; !err && at + sizeof(address) <= bytes.size;
+		     at += sizeof(address)) {
+			memcpy(&address, bytes.bytes + at, sizeof(address));
+			err = unwind_code__add_pointer(code, address);
+		}
+	}
+	return err;
+}
+
 /* Pointers to functions of other files that never return. */
 struct endings {
 	const struct elf_code *elf;
@@ -209,7 +238,8 @@ static int endings__read(struct endings *endings, const struct elf_code *elf)
 		}
 		endings->slots[endings->count++] = slot;
 	}
-	qsort(endings->slots, endings->count, sizeof(*endings->slots), slot__compare);
+	if (endings->count)
+		qsort(endings->slots, endings->count, sizeof(*endings->slots), slot__compare);
 	return 0;
 }
 
@@ -222,7 +252,7 @@ static bool endings__have(void *context, uint64_t address, bool slot)
 }
 
 /* With all that its symbols say. A file whose symbols lie has none. */
-static int code__walk_named(struct unwind_code *code, int fd)
+static int code__walk_named(struct unwind_code *code, struct elf_image *image, int fd)
 {
 	struct endings endings = { 0 };
 	struct elf_code *elf;
@@ -231,6 +261,8 @@ static int code__walk_named(struct unwind_code *code, int fd)
 	if (err)
 		return err == -ENOMEM ? err : unwind_code__walk(code);
 	err = code__add_symbols(code, elf);
+	if (!err)
+		err = code__add_pointers(code, image, elf);
 	if (!err)
 		err = endings__read(&endings, elf);
 	unwind_code__set_ends(code, endings__have, &endings);
@@ -270,8 +302,8 @@ static struct unwind_row unknown_row(const struct unwind_code *code)
 	return (struct unwind_row){ .cfa_rule = UNWIND_UNSUPPORTED };
 }
 
-static int gaps__walk(struct gaps *gaps, struct claims *claims, const struct elf_image *image,
-		      int fd, bool named)
+static int gaps__walk(struct gaps *gaps, struct claims *claims, struct elf_image *image, int fd,
+		      bool named)
 {
 	struct unwind_code *code = unwind_code__new(gaps->size);
 	int err;
@@ -283,7 +315,7 @@ static int gaps__walk(struct gaps *gaps, struct claims *claims, const struct elf
 	if (!err)
 		err = unwind_code__add_entry(code, elf_image__entry(image));
 	if (!err)
-		err = named ? code__walk_named(code, fd) : unwind_code__walk(code);
+		err = named ? code__walk_named(code, image, fd) : unwind_code__walk(code);
 	if (err)
 		return err;
 	if (named)
@@ -298,7 +330,8 @@ static int gaps__walk(struct gaps *gaps, struct claims *claims, const struct elf
 static int gaps__choose(struct gaps *gaps, struct claims *claims, struct elf_image *image, int fd)
 {
 	int err = gaps__find(gaps, claims, image);
-	bool many = gaps->code >= GAPS_FEW || !claims->fdes;
+	bool many = !claims->fdes || gaps->code >= GAPS_FEW ||
+		    gaps->code * GAPS_PART > gaps->described;
 
 	if (err || !gaps->size || (!many && !gaps__keep(gaps, elf_image__entry(image))))
 		return err;

@@ -15,6 +15,7 @@ bool paths__init(struct paths *paths, size_t size)
 		.pending.size = sizeof(struct edge),
 		.waiting.size = sizeof(struct edge),
 		.named.size = sizeof(uint32_t),
+		.pointed.size = sizeof(uint32_t),
 	};
 	frame_decoder__init(&paths->decoder);
 	paths->at = calloc(size + 1, sizeof(*paths->at));
@@ -30,6 +31,7 @@ void paths__release(struct paths *paths)
 	free(paths->pending.items);
 	free(paths->waiting.items);
 	free(paths->named.items);
+	free(paths->pointed.items);
 }
 
 /* A new visit's index; 0: no memory. */
@@ -129,6 +131,15 @@ static int paths__returns(struct paths *paths, uint32_t index)
 	return err;
 }
 
+/* A path leaves the function, with all of the frame gone (`gone`) if it is known how much is. */
+static void root__end(struct root *root, const struct frame_state *state, bool gone)
+{
+	if (state->outermost || (state->rsp && !gone))
+		root->wrong = true;
+	else if (frame_state__is_entry(state))
+		root->proved = true;
+}
+
 /*
  * The path of `*visit` comes to `position`. 1: on from there with what then holds; 0: it ends,
  * there is nothing new.
@@ -152,8 +163,10 @@ static int paths__arrive(struct paths *paths, uint32_t position, uint32_t *visit
 	if (new.root != old.root && paths__wait(paths, old.root, UNWIND_NOWHERE, new.root))
 		return -ENOMEM;
 	if (begins) {
-		if (new.state.rsp && !frame_state__is_entry(&new.state))
-			paths__root(paths, new.root)->wrong = true;
+		/* a guess proves no other */
+		if (!paths__root(paths, old.root)->guessed || !frame_state__is_entry(&new.state))
+			root__end(paths__root(paths, new.root), &new.state,
+				  frame_state__is_entry(&new.state));
 		return 0;
 	}
 	if (new.state.outermost != old.state.outermost)
@@ -180,9 +193,8 @@ static int paths__leave(struct paths *paths, const struct frame_step *step, uint
 
 	if (paths__ends(paths, step))
 		return 0;
-
-	if (here->state.outermost || (here->state.rsp && !frame_state__is_entry(&here->state)))
-		paths__root(paths, here->root)->wrong = true;
+	root__end(paths__root(paths, here->root), &here->state,
+		  frame_state__is_entry(&here->state));
 	return paths__returns(paths, here->root);
 }
 
@@ -255,8 +267,7 @@ static int paths__return(struct paths *paths, uint32_t visit)
 {
 	const struct visit *here = paths__visit(paths, visit);
 
-	if (here->state.outermost || (here->state.rsp && here->state.rsp != 8))
-		paths__root(paths, here->root)->wrong = true;
+	root__end(paths__root(paths, here->root), &here->state, here->state.rsp == 8);
 	return paths__returns(paths, here->root);
 }
 

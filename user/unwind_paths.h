@@ -26,6 +26,8 @@ struct root {
 	bool entry;          /* of the program: there is no caller */
 	bool returns;
 	bool wrong;          /* it cannot be as it was followed */
+	bool guessed;        /* nothing but a pointer says that it is a function */
+	bool proved;         /* it ends like one: the frame is gone, rbp is the caller's */
 };
 
 enum way { WAY_BRANCH, WAY_CALL /* from behind one */, WAY_START /* of a function */ };
@@ -41,6 +43,7 @@ struct paths {
 	struct space space;
 	uint32_t *at; /* by position */
 	struct array visits, roots, pending, waiting, named;
+	struct array pointed; /* positions that data points to: of functions, or of labels */
 	size_t steps; /* left */
 	size_t framed, frameless; /* calls */
 	bool again;  /* a function was met late, from somewhere else */
@@ -69,6 +72,11 @@ int paths__restart(struct paths *paths);
 int paths__function(struct paths *paths, uint32_t position, uint32_t *root);
 /* Whether a known function begins at `position`; which. */
 bool paths__root_at(const struct paths *paths, uint32_t position, uint32_t *root);
+/* Whether what was found of a function is to be believed. */
+static inline bool root__holds(const struct root *root)
+{
+	return !root->wrong && (!root->guessed || root->proved);
+}
 /* Will go to `position` with what holds at `visit`. */
 int paths__branch_to(struct paths *paths, uint32_t position, uint32_t visit);
 /* Goes wherever it was to go. -E2BIG: there are no more steps left. */

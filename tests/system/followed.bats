@@ -37,3 +37,6 @@ followed() { # PROGRAM
 @test "musl" { followed chains-musl; }
 @test "static musl" { followed chains-musl-static; }
 @test "glibc has tables: the truth is the same" { followed chains; }
+@test "a program without tables" { followed chains-bare; }
+@test "a program without tables, with frame pointers" { followed chains-bare-fp; }
+@test "a program without tables on musl" { followed chains-musl-bare; }
