@@ -90,7 +90,13 @@ static __noinline u32 site__of(u32 book, u64 stack)
 	return known ? *known : 0;
 }
 
-/* Takes a block off the table, out of everybody's reach; its charge stays until block__settle. */
+/*
+ * Takes a block off the table, out of everybody's reach; its charge stays until block__settle.
+ *
+ * Allocators give the same addresses again and again, and to make and delete an element of the
+ * table costs three times what it costs to find one. So the element stays, idle, while the table
+ * has few. Nobody else is at it then: the address is the caller's until its free goes on.
+ */
 static inline bool block__take(u32 id, u64 address, struct block *block)
 {
 	struct block_key key = { .address = address, .book = id };
@@ -99,14 +105,11 @@ static inline bool block__take(u32 id, u64 address, struct block *block)
 	if (!found)
 		return false;
 	*block = *found; /* before it is deleted: the memory is reused at once */
-	return !bpf_map_delete_elem(&blocks, &key);
-}
-
-static inline void block__put_back(u32 id, u64 address, const struct block *block)
-{
-	struct block_key key = { .address = address, .book = id };
-
-	bpf_map_update_elem(&blocks, &key, block, BPF_ANY);
+	if (!block->birth || !__sync_lock_test_and_set(&found->birth, 0))
+		return false;
+	if (block_elements > max_idle && !bpf_map_delete_elem(&blocks, &key))
+		__sync_fetch_and_add(&block_elements, -1);
+	return true;
 }
 
 /* The block that was taken is free. */
@@ -117,23 +120,54 @@ static inline void block__settle(struct book *book, const struct block *block)
 		account__subtract(site__account(block->site, book), block->size);
 }
 
-/* The block at `address` is gone, though its free was never seen: the address was handed out again.
- */
-static __noinline bool block__forget(u32 id, struct book *book, u64 address)
+/* The block at `address`, if there is one, is gone, though its free was never seen: the address was
+ * handed out again. */
+static __noinline int block__forget(u32 id, struct book *book, u64 address)
 {
 	struct block block;
 
 	if (!book || !block__take(id, address, &block))
-		return false;
+		return 0;
 	LOSE(inflight);
 	block__settle(book, &block);
+	return 0;
+}
+/* Puts a block on the table. False when that is full. */
+static inline bool block__put(u32 id, struct book *book, u64 address, const struct block *block)
+{
+	struct block_key key = { .address = address, .book = id };
+	struct block *found = bpf_map_lookup_elem(&blocks, &key);
+
+	if (found && found->birth) {
+		block__forget(id, book, address);
+		found = bpf_map_lookup_elem(&blocks, &key);
+	}
+	if (found) {
+		found->size = block->size;
+		found->site = block->site;
+		found->weight = block->weight;
+		*(volatile u64 *)&found->birth = block->birth; /* last: now it is there */
+		return true;
+	}
+	if (bpf_map_update_elem(&blocks, &key, block, BPF_NOEXIST))
+		return false;
+	__sync_fetch_and_add(&block_elements, 1);
 	return true;
+}
+
+/* The block that was taken was not freed. */
+static inline void block__put_back(u32 id, struct book *book, u64 address,
+				   const struct block *block)
+{
+	if (block__put(id, book, address, block))
+		return;
+	LOSE(blocks);
+	block__settle(book, block);
 }
 
 /* An allocation returned. */
 static inline void block__add(u32 id, struct book *book, u64 address, u64 size, u32 site)
 {
-	struct block_key key = { .address = address, .book = id };
 	struct block block = {
 		.size = size,
 		.birth = bpf_ktime_get_ns(),
@@ -141,9 +175,7 @@ static inline void block__add(u32 id, struct book *book, u64 address, u64 size, 
 		.weight = size >= min_size && size <= max_size,
 	};
 
-	if (bpf_map_update_elem(&blocks, &key, &block, BPF_NOEXIST) &&
-	    (!block__forget(id, book, address) ||
-	     bpf_map_update_elem(&blocks, &key, &block, BPF_NOEXIST))) {
+	if (!block__put(id, book, address, &block)) {
 		LOSE(blocks);
 		return;
 	}

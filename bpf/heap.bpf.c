@@ -18,13 +18,13 @@ enum {
 };
 
 struct thread {
-	u32 book;       /* 0: not known yet */
-	u32 kind;       /* of the call that is under way; ENTRY_NONE: there is none */
-	u64 slot;       /* where its return address lies */
+	u32 book; /* 0: not known yet */
+	u32 kind; /* of the call that is under way; ENTRY_NONE: there is none */
+	u64 slot; /* where its return address lies */
 	u64 cookie;
-	u64 size;       /* requested */
-	u64 pointer;    /* realloc: the block; posix_memalign: where the address will be */
-	u64 length;     /* mremap: of the old range */
+	u64 size; /* requested */
+	u64 pointer; /* realloc: the block; posix_memalign: where the address will be */
+	u64 length; /* mremap: of the old range */
 	u32 site;
 	u32 protection, flags;
 	/* the block that was freed last, and where that call returns; until the thread allocates */
@@ -142,7 +142,7 @@ static __noinline void thread__abandon(struct thread *thread, struct book *book)
 	else
 		LOSE(inflight);
 	if (thread->has_block)
-		block__put_back(thread->book, thread->pointer, &thread->block);
+		block__put_back(thread->book, book, thread->pointer, &thread->block);
 	thread->kind = ENTRY_NONE;
 }
 
@@ -324,7 +324,7 @@ static inline void realloc__return(struct thread *thread, struct book *book, u64
 	if (!address && thread->size) { /* the old block stays as it was */
 		__sync_fetch_and_add(&book->failed_count, 1);
 		if (thread->has_block)
-			block__put_back(thread->book, thread->pointer, &thread->block);
+			block__put_back(thread->book, book, thread->pointer, &thread->block);
 		return;
 	}
 	if (thread->has_block)

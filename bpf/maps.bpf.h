@@ -14,6 +14,7 @@ const volatile __u32 pid_namespace;  /* inode of the one that memwatch is in; 0:
 const volatile _Bool only_targets;  /* observe the processes in `targets` alone */
 const volatile __u64 min_size, max_size = ~0ULL; /* blocks outside are in no site */
 const volatile __u32 max_sites;
+const volatile __u64 max_idle;       /* elements of `blocks` up to which free leaves them there */
 const volatile __u32 memo_mask;      /* memos - 1 */
 const volatile __u32 max_frames = MEMWATCH_DEFAULT_FRAMES; /* of a stack; a Python frame is two */
 
@@ -53,6 +54,8 @@ struct {
 	__type(key, struct block_key);
 	__type(value, struct block);
 } blocks SEC(".maps");
+
+__u64 block_elements; /* in `blocks` */
 
 /*
  * Sites are numbered, and a block knows its site's number: the hot path looks nothing up. A new

@@ -193,9 +193,13 @@ struct block_key {
 	__u32 zero;
 };
 
+/*
+ * An element of the table may be idle: its block was freed, and it waits for the next one at this
+ * address.
+ */
 struct block {
 	__u64 size;   /* bytes requested */
-	__u64 birth;  /* ns, CLOCK_MONOTONIC */
+	__u64 birth;  /* ns, CLOCK_MONOTONIC; 0: idle */
 	__u32 site;   /* index; 0: the book's `unknown` */
 	__u32 weight; /* blocks that it stands for; 0: not counted in a site (filtered) */
 };

@@ -11,6 +11,7 @@
 enum {
 	MEMO_WINDOW =
 		7168, /* bytes of stack read at once: as many as the walk, if there is one, needs */
+	MEMO_FIRST = 128, /* words that are read when nothing tells how many will be needed */
 	MEMO_SLACK = 64, /* words: saved frame pointers are noted late, when they are used */
 };
 
@@ -32,6 +33,7 @@ struct memo {
 
 struct scratch { /* of one thread: a probe program can be preempted, so none of it is per CPU */
 	u64 upper; /* see stack__leads_to */
+	u64 ahead; /* words of stack that the memo before took; see stack__look */
 	union {
 		u64 window[MEMO_WINDOW / 8]; /* to check a memo; then there is no walk yet */
 		struct walk walk;
@@ -50,6 +52,21 @@ static inline struct memo *memo__of(u32 book, u64 slot, u64 pc)
 	u32 index = mix(mix(slot, pc), book) >> 16 & memo_mask;
 
 	return bpf_map_lookup_elem(&memos, &index);
+}
+
+/*
+ * Reads the stack from `slot` on, as far as the memo before had to: that is mostly what the next
+ * one needs, and a read more costs as much as a kilobyte more. How many words there are.
+ */
+static inline u64 stack__look(struct scratch *scratch, u64 slot)
+{
+	u64 words = scratch->ahead;
+
+	if (!words || words > MEMO_WINDOW / 8)
+		words = MEMO_FIRST;
+	if (!bpf_probe_read_user(scratch->window, words * 8, (const void *)slot))
+		return words;
+	return user__read(slot, scratch->window); /* the stack may end before */
 }
 
 struct memo_check {
@@ -134,7 +151,7 @@ static inline bool memo__same_states(const struct memo *memo, const struct pytho
 }
 
 /* Python's frames lie on the heap: they are read again, each whole. */
-static inline bool memo__same_python(const struct memo *memo, u32 id)
+static __noinline bool memo__same_python(const struct memo *memo, u32 id)
 {
 	const struct python_record *python = bpf_map_lookup_elem(&pythons, &id);
 
@@ -156,9 +173,10 @@ static inline bool memo__same_python(const struct memo *memo, u32 id)
 
 /*
  * True when `memo` proves that a walk from here would end at memo->site. All that the walk read is
- * compared, so nothing is taken on trust but the tables, for which the generation stands.
+ * compared, so nothing is taken on trust but the tables, for which the generation stands. `words`
+ * of the stack are in the window already.
  */
-static inline bool memo__holds(const struct memo *memo, struct scratch *scratch, u32 id,
+static inline bool memo__holds(const struct memo *memo, struct scratch *scratch, u64 words, u32 id,
 			       u32 generation, u64 slot, u64 rbp)
 {
 	struct memo_check check = { .memo = memo, .window = scratch->window, .slot = slot };
@@ -167,7 +185,8 @@ static inline bool memo__holds(const struct memo *memo, struct scratch *scratch,
 	    (memo->uses_rbp && memo->rbp != rbp))
 		return false;
 	check.count = memo->word_count;
-	if (!memo__look(&check))
+	scratch->ahead = memo->last + 1;
+	if (memo->last >= words && !memo__look(&check))
 		return false;
 	check.next = memo__compare(memo, scratch);
 	if (check.next < check.count)
@@ -250,7 +269,10 @@ static long walk__step(u32 unused, struct walk_context *context)
 	} else {
 		walk__push(walk, (u64)FRAME_TAG_ADDRESS << 60 | FRAME_ADDRESS(walk->pc));
 		walk->record.book = walk->book;
-		step = step__by_pointer(walk);
+		/* A runtime's code may use rbp for anything (HotSpot): 0 ends no thread. */
+		if (!walk->rbp)
+			walk->word_count = WALK_WORDS + 1; /* and no memo for such a walk */
+		step = walk->rbp ? step__by_pointer(walk) : STEP_BROKEN;
 	}
 	if (step == STEP_END)
 		walk->record.state = STACK_STATE_COMPLETE;
@@ -477,14 +499,14 @@ static __noinline bool stack__stays_inside(struct scratch *scratch, u32 id, stru
 }
 
 /* The site of a memo that holds for this call, or 0. */
-static inline u32 memo__site(struct memo *memo, struct scratch *scratch, u32 id, struct book *book,
-			     u64 slot, u64 rbp)
+static inline u32 memo__site(struct memo *memo, struct scratch *scratch, u64 words, u32 id,
+			     struct book *book, u64 slot, u64 rbp)
 {
 	u64 sequence = *(volatile u64 *)&memo->sequence;
 	u32 site = memo->site, state = memo->state;
 
 	if (book__is_changing(book) || sequence & 1 ||
-	    !memo__holds(memo, scratch, id, book->generation, slot, rbp) ||
+	    !memo__holds(memo, scratch, words, id, book->generation, slot, rbp) ||
 	    *(volatile u64 *)&memo->sequence != sequence)
 		return 0;
 	book__count_state(book, state);
@@ -498,16 +520,18 @@ static __noinline u32 stack__capture(struct scratch *scratch, u32 id, struct boo
 	struct walk *walk;
 	struct memo *memo;
 	u32 generation, site;
-	u64 pc;
+	u64 pc, words;
 
 	if (!scratch || !book)
 		return 0;
-	if (!user__read(slot, &pc)) {
+	words = stack__look(scratch, slot);
+	if (!words) {
 		LOSE(stacks);
 		return 0;
 	}
+	pc = scratch->window[0];
 	memo = memo__of(id, slot, pc);
-	site = memo ? memo__site(memo, scratch, id, book, slot, rbp) : 0;
+	site = memo ? memo__site(memo, scratch, words, id, book, slot, rbp) : 0;
 	if (site)
 		return site;
 	generation = book->generation;

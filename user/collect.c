@@ -428,7 +428,8 @@ static int on_block(void *context, const struct block_key *key, const struct blo
 	struct making *making = context;
 	const struct site_record *site;
 
-	if (!block->weight || block->birth + making->collector->older_ns > making->now)
+	if (!block->birth || !block->weight ||
+	    block->birth + making->collector->older_ns > making->now)
 		return 0;
 	site = probe__site(watch__probe(making->collector->watch), block->site);
 	return age_site(making, key->book, site ? site->stack : 0, block->size, 1);

@@ -62,9 +62,16 @@ static uint32_t power_of_two(uint64_t n)
 	return power;
 }
 
+/* Of the table of blocks: room for idle ones (bpf/account.bpf.h) beside those that are wanted. */
+static uint32_t max_idle(const struct probe_options *o)
+{
+	return o->max_blocks / 8;
+}
+
 /*
  * The table of blocks takes 16 bytes a possible element at once (a bucket's head) and about 112 a
- * real one. One element for every 1.5 KB of the machine keeps the first at 1 % of its memory.
+ * real one. One element for every 1.5 KB of the machine keeps the first at 1 % of its memory. The
+ * kernel rounds up to a power of two.
  */
 static uint32_t default_blocks(void)
 {
@@ -75,7 +82,7 @@ static uint32_t default_blocks(void)
 		wanted = (uint64_t)info.totalram * info.mem_unit / 1536;
 	if (wanted > 1 << 24)
 		wanted = 1 << 24;
-	return power_of_two(wanted) >> (power_of_two(wanted) > wanted);
+	return (power_of_two(wanted) >> (power_of_two(wanted) > wanted)) / 9 * 8;
 }
 
 static void fill_defaults(struct probe_options *o)
@@ -102,7 +109,7 @@ static int size_maps(struct probe *probe)
 		struct bpf_map *map;
 		uint32_t entries;
 	} sizes[] = {
-		{ s->maps.blocks, o->max_blocks },
+		{ s->maps.blocks, o->max_blocks + max_idle(o) },
 		{ s->maps.stacks, o->max_stacks },
 		{ s->maps.sites, o->max_sites },
 		{ s->maps.site_ids, o->max_sites },
@@ -236,6 +243,7 @@ static int load(struct probe *probe)
 	s->rodata->min_size = o->min_size;
 	s->rodata->max_size = o->max_size;
 	s->rodata->max_sites = o->max_sites;
+	s->rodata->max_idle = max_idle(o);
 	s->rodata->memo_mask = o->memos - 1;
 	s->rodata->max_frames = o->max_frames;
 	choose_programs(probe);
@@ -428,53 +436,6 @@ struct loss_record probe__losses(const struct probe *probe)
 	return *(const struct loss_record *)probe->losses.base;
 }
 
-/*
- * Reads a hash in batches: get_next_key restarts when its key has gone, a batch does not. -ENOSPC
- * says that one bucket holds more than the batch; it is then doubled.
- */
-static int each(const struct bpf_map *map, int (*call)(void *, const void *, const void *),
-		void *context)
-{
-	size_t key_size = bpf_map__key_size(map), value_size = bpf_map__value_size(map);
-	uint32_t capacity = BATCH, count, in, out;
-	char *keys = malloc(key_size * capacity), *values = malloc(value_size * capacity);
-	bool first = true;
-	int error = 0;
-
-	while (keys && values && !error) {
-		count = capacity;
-		error = bpf_map_lookup_batch(bpf_map__fd(map), first ? NULL : &in, &out, keys,
-					     values, &count, NULL);
-		if (error == -ENOSPC) {
-			free(keys);
-			free(values);
-			capacity *= 2;
-			keys = malloc(key_size * capacity);
-			values = malloc(value_size * capacity);
-			error = 0;
-			continue;
-		}
-		if (error && error != -ENOENT)
-			break;
-		for (uint32_t i = 0; i < count; i++) {
-			int stop = call(context, keys + i * key_size, values + i * value_size);
-
-			if (stop) {
-				error = stop;
-				goto out;
-			}
-		}
-		in = out;
-		first = false;
-	}
-out:
-	if (!keys || !values)
-		error = -ENOMEM;
-	free(keys);
-	free(values);
-	return error == -ENOENT ? 0 : error;
-}
-
 const struct site_record *probe__site(const struct probe *probe, uint32_t site)
 {
 	if (!site || site >= probe->options.max_sites)
@@ -496,23 +457,42 @@ int probe__each_site(struct probe *probe, probe_site call, void *context)
 	return stop;
 }
 
-struct block_reader {
-	probe_block call;
-	void *context;
-};
-
-static int on_block(void *context, const void *key, const void *value)
-{
-	struct block_reader *reader = context;
-
-	return reader->call(reader->context, key, value);
-}
-
+/*
+ * In batches: get_next_key restarts when its key has gone, a batch does not. -ENOSPC says that one
+ * bucket holds more than the batch; it is then doubled.
+ */
 int probe__each_block(struct probe *probe, probe_block call, void *context)
 {
-	struct block_reader reader = { call, context };
+	int fd = bpf_map__fd(probe->skeleton->maps.blocks), error = 0;
+	uint32_t capacity = BATCH, count, in, out;
+	struct block_key *keys = NULL;
+	struct block *blocks = NULL;
+	bool first = true;
 
-	return each(probe->skeleton->maps.blocks, on_block, &reader);
+	while (!error) {
+		count = capacity;
+		keys = keys ?: calloc(capacity, sizeof(*keys));
+		blocks = blocks ?: calloc(capacity, sizeof(*blocks));
+		error = keys && blocks ? bpf_map_lookup_batch(fd, first ? NULL : &in, &out, keys,
+							      blocks, &count, NULL)
+				       : -ENOMEM;
+		if (error == -ENOSPC) {
+			free(keys);
+			free(blocks);
+			keys = NULL;
+			blocks = NULL;
+			capacity *= 2;
+			error = 0;
+			continue;
+		}
+		for (uint32_t i = 0; i < count && (!error || error == -ENOENT); i++)
+			error = call(context, &keys[i], &blocks[i]) ?: error;
+		in = out;
+		first = false;
+	}
+	free(keys);
+	free(blocks);
+	return error == -ENOENT ? 0 : error;
 }
 
 int probe__release_site(struct probe *probe, uint32_t site)
@@ -530,9 +510,15 @@ int probe__release_site(struct probe *probe, uint32_t site)
 	return bpf_map_update_elem(bpf_map__fd(s->maps.free_sites), NULL, &site, 0);
 }
 
-int probe__delete_block(struct probe *probe, const struct block_key *key)
+void probe__delete_block(struct probe *probe, const struct block_key *key)
 {
-	return bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.blocks), key);
+	if (!bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.blocks), key))
+		__atomic_sub_fetch(&probe->skeleton->bss->block_elements, 1, __ATOMIC_SEQ_CST);
+}
+
+uint64_t probe__block_elements(const struct probe *probe)
+{
+	return __atomic_load_n(&probe->skeleton->bss->block_elements, __ATOMIC_SEQ_CST);
 }
 
 int probe__stack(const struct probe *probe, uint64_t id, struct stack_record *stack)

@@ -75,10 +75,12 @@ typedef int (*probe_site)(void *context, uint32_t site, const struct site_record
 typedef int (*probe_block)(void *context, const struct block_key *key, const struct block *block);
 typedef int (*probe_event)(void *context, const struct event *event);
 int probe__each_site(struct probe *probe, probe_site call, void *context); /* those in use */
-int probe__each_block(struct probe *probe, probe_block call, void *context);
+int probe__each_block(struct probe *probe, probe_block call, void *context); /* idle ones, too */
+uint64_t probe__block_elements(const struct probe *probe); /* how many there are */
 const struct site_record *probe__site(const struct probe *probe, uint32_t site); /* NULL: no such */
 int probe__release_site(struct probe *probe, uint32_t site); /* nothing may refer to it any more */
-int probe__delete_block(struct probe *probe, const struct block_key *key);
+/* Of a book that ended: else a thread may be about to use the element. */
+void probe__delete_block(struct probe *probe, const struct block_key *key);
 int probe__stack(const struct probe *probe, uint64_t id, struct stack_record *stack);
 /* The ids of all stacks; the caller frees. */
 int probe__stack_ids(const struct probe *probe, uint64_t **ids, size_t *count);

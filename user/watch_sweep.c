@@ -32,19 +32,24 @@ static int sweep_site(void *context, uint32_t site, const struct site_record *re
 }
 
 /*
- * Books that ended and were shown. `blocks`: how many live blocks are still in the table for
- * them.
+ * Books that ended and were shown. `blocks`: how many elements may still be in the table for them,
+ * or idle for others.
  */
 static size_t count_gone(const struct watch *watch, uint64_t *blocks)
 {
+	uint64_t live = 0;
 	size_t gone = 0;
 
-	*blocks = 0;
-	for (struct watched *watched = watch->watched; watched; watched = watched->hh.next)
-		if (watched->exited && watched->shown) {
+	*blocks = probe__block_elements(watch->probe);
+	for (struct watched *watched = watch->watched; watched; watched = watched->hh.next) {
+		const struct book *book = probe__book(watch->probe, watched->book);
+
+		if (watched->exited && watched->shown)
 			gone++;
-			*blocks += probe__book(watch->probe, watched->book)->heap.live_count;
-		}
+		else if (book)
+			live += book->heap.live_count;
+	}
+	*blocks -= live < *blocks ? live : *blocks;
 	return gone;
 }
 

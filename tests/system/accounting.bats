@@ -90,6 +90,24 @@ load helper
 	finish
 }
 
+@test "blocks that were freed take no room of those that live, nor count as such" {
+	workload reuse 2000
+	observed --max-blocks 2000
+	snapshot_says '.lost.blocks == 0'
+	same_sites
+	same_totals
+	finish
+}
+
+@test "--older shows no block that was freed" {
+	workload reuse 100
+	observe --json --top 0 --older 1ms -p "$WORK" 0.3
+	work
+	snapshot
+	snapshot_says '[.sites[] | [.live_bytes, .live_count]] == [[500000, 100]]'
+	finish
+}
+
 @test "a full table of stacks: what is lost is counted, the rest is exact" {
 	workload sites 5000 2
 	observed --max-stacks 1000
