@@ -60,10 +60,10 @@ static inline struct memo *memo__of(u32 book, u64 slot, u64 pc)
  */
 static inline u64 stack__look(struct scratch *scratch, u64 slot)
 {
-	u64 words = scratch->ahead;
+	u64 words = scratch->ahead ?: MEMO_FIRST;
 
-	if (!words || words > MEMO_WINDOW / 8)
-		words = MEMO_FIRST;
+	if (words > MEMO_WINDOW / 8)
+		words = MEMO_WINDOW / 8;
 	if (!bpf_probe_read_user(scratch->window, words * 8, (const void *)slot))
 		return words;
 	return user__read(slot, scratch->window); /* the stack may end before */
@@ -186,7 +186,7 @@ static inline bool memo__holds(const struct memo *memo, struct scratch *scratch,
 		return false;
 	check.count = memo->word_count;
 	scratch->ahead = memo->last + 1;
-	if (memo->last >= words && !memo__look(&check))
+	if (memo->last >= words && words < MEMO_WINDOW / 8 && !memo__look(&check))
 		return false;
 	check.next = memo__compare(memo, scratch);
 	if (check.next < check.count)
