@@ -113,8 +113,7 @@ int command_record(const struct options *options)
 	int error = save__check(options->output);
 
 	if (error) {
-		log__error("%s: cannot be written: %s", options->output,
-			   error == -EINVAL ? "it is no regular file" : strerror(-error));
+		log__error("%s: cannot be written: %s", options->output, strerror(-error));
 		return 1;
 	}
 	recording.terminal = isatty(STDERR_FILENO) && options->log.level != LOG_QUIET;

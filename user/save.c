@@ -14,20 +14,42 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Where a link leads is what is replaced, not the link. Only regular files are. */
+/* "-", or what our standard output is: /dev/stdout, or the file that the shell opened for it. */
+static bool is_output(const char *path)
+{
+	struct stat stat_, output;
+
+	if (!strcmp(path, "-"))
+		return true;
+	return !stat(path, &stat_) && !fstat(STDOUT_FILENO, &output) &&
+	       output.st_dev == stat_.st_dev && output.st_ino == stat_.st_ino;
+}
+
+/* Pipes and devices, too, are written to: there is nothing to replace. */
+static bool is_stream(const char *path)
+{
+	struct stat stat_;
+
+	return is_output(path) ||
+	       (!stat(path, &stat_) && !S_ISREG(stat_.st_mode) && !S_ISDIR(stat_.st_mode));
+}
+
+/* Where a link leads is what is replaced, never the link: one that leads nowhere is refused. */
 static char *resolve(const char *path)
 {
 	char *resolved = realpath(path, NULL);
 	struct stat stat_;
 
-	if (!resolved && errno == ENOENT)
-		return strdup(path);
-	if (resolved && !stat(resolved, &stat_) && !S_ISREG(stat_.st_mode)) {
-		free(resolved);
-		errno = S_ISDIR(stat_.st_mode) ? EISDIR : EINVAL;
-		return NULL;
+	if (!resolved) {
+		if (errno != ENOENT || !lstat(path, &stat_))
+			return NULL;
+		return errno == ENOENT ? strdup(path) : NULL;
 	}
-	return resolved;
+	if (stat(resolved, &stat_) || !S_ISDIR(stat_.st_mode))
+		return resolved;
+	free(resolved);
+	errno = EISDIR;
+	return NULL;
 }
 
 static char *folder_of(const char *path)
@@ -40,9 +62,12 @@ static char *folder_of(const char *path)
 
 int save__check(const char *path)
 {
-	char *resolved = resolve(path), *folder;
+	char *resolved, *folder;
 	int error = 0;
 
+	if (is_stream(path))
+		return !is_output(path) && access(path, W_OK) ? -errno : 0;
+	resolved = resolve(path);
 	if (!resolved)
 		return -errno;
 	folder = folder_of(resolved);
@@ -67,7 +92,7 @@ static int write_all(int fd, const char *data, size_t size)
 		data += count;
 		size -= (size_t)count;
 	}
-	return fsync(fd) ? -errno : 0;
+	return 0;
 }
 
 /* A plain number in the environment that is an id (of (uid_t)-1 chown makes something else). */
@@ -138,6 +163,8 @@ static int replace(int folder, const char *name, const void *data, size_t size)
 	if (fd < 0)
 		return fd;
 	error = write_all(fd, data, size);
+	if (!error && fsync(fd))
+		error = -errno;
 	if (!error)
 		give_to_sudo_user(fd, folder);
 	if (close(fd) && !error)
@@ -163,11 +190,27 @@ static int replace_in(const char *folder, const char *path, const void *data, si
 	return error;
 }
 
+static int write_to_stream(const char *path, const void *data, size_t size)
+{
+	int fd = is_output(path) ? dup(STDOUT_FILENO) : open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	error = write_all(fd, data, size);
+	if (close(fd) && !error)
+		error = -errno;
+	return error;
+}
+
 int save__write(const char *path, const void *data, size_t size)
 {
-	char *resolved = resolve(path), *folder;
+	char *resolved, *folder;
 	int error = -ENOMEM;
 
+	if (is_stream(path))
+		return write_to_stream(path, data, size);
+	resolved = resolve(path);
 	if (!resolved)
 		return -errno;
 	folder = folder_of(resolved);

@@ -437,5 +437,29 @@ profiled() { # LIBRARY VARIABLE=VALUE…: the text is made $T/text by text_of; $
 	refused 2 "--base" export x --format csv --base y
 	refused 2 "--base" report x --base y
 	refused 2 "--sort" diff x y --sort growth
-	refused 1 "no regular file" record -o /dev/null
+}
+
+@test "what is no file is written to; a link is never replaced" {
+	workload basic
+	"$MEMWATCH" record -o "$T/heap.pb.gz" -p "$WORK" --for 0.2 2>/dev/null
+	ln -s /proc/self/fd/1 "$T/stdout"
+	ln -s nowhere/file "$T/dangling"
+	mkfifo "$T/fifo"
+	cat "$T/fifo" >"$T/by_fifo" &
+	"$MEMWATCH" export "$T/heap.pb.gz" --format csv >"$T/csv"
+	"$MEMWATCH" export "$T/heap.pb.gz" --format csv -o "$T/fifo"
+	wait "$!"
+	"$MEMWATCH" export "$T/heap.pb.gz" --format csv -o "$T/stdout" | cmp "$T/csv"
+	"$MEMWATCH" export "$T/heap.pb.gz" --format csv -o - | cmp "$T/csv"
+	echo first >"$T/file"
+	"$MEMWATCH" export "$T/heap.pb.gz" --format csv -o "$T/stdout" >>"$T/file"
+	cmp "$T/by_fifo" "$T/csv"
+	(echo first && cat "$T/csv") | cmp "$T/file"
+	"$MEMWATCH" record -o - -p "$WORK" --for 0.2 2>/dev/null | "$MEMWATCH" report /dev/stdin | grep -q basic
+	[[ -L $T/stdout ]]
+	refused 1 "No such file" export "$T/heap.pb.gz" --format csv -o "$T/dangling"
+	[[ -L $T/dangling ]]
+	refused 1 "directory" export "$T/heap.pb.gz" --format csv -o "$T"
+	work
+	finish
 }
