@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "dwarf_scope.h"
 
+#include <dwarf.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,11 +19,35 @@ struct placed {
 	uint32_t scope;
 };
 
-int dwarf_scopes__enter(struct dwarf_scopes *scopes, Dwarf_Die *die, uint32_t around,
-			uint32_t *scope)
+/* gcc declares a lambda's constructors under this name, and gives its type none (clang: "$_0"). */
+static bool is_lambda(Dwarf_Die *type)
+{
+	const char *name;
+	Dwarf_Die member;
+	int error = dwarf_child(type, &member);
+
+	for (; !error; error = dwarf_siblingof(&member, &member)) {
+		name = dwarf_diename(&member);
+		if (name && !strcmp(name, "<lambda>"))
+			return true;
+	}
+	return false;
+}
+
+static const char *scope_name(Dwarf_Die *die)
 {
 	const char *name = dwarf_diename(die);
 
+	if (name)
+		return name;
+	if (dwarf_tag(die) == DW_TAG_namespace)
+		return "(anonymous namespace)";
+	return is_lambda(die) ? "{lambda}" : "{unnamed type}";
+}
+
+int dwarf_scopes__enter(struct dwarf_scopes *scopes, Dwarf_Die *die, uint32_t around,
+			uint32_t *scope)
+{
 	if (scopes->count == scopes->room) {
 		size_t room = scopes->room ? scopes->room * 2 : 16;
 		struct scope *larger = reallocarray(scopes->items, room, sizeof(*larger));
@@ -31,8 +57,7 @@ int dwarf_scopes__enter(struct dwarf_scopes *scopes, Dwarf_Die *die, uint32_t ar
 		scopes->items = larger;
 		scopes->room = room;
 	}
-	scopes->items[scopes->count++] =
-		(struct scope){ name ? name : "(anonymous namespace)", around };
+	scopes->items[scopes->count++] = (struct scope){ scope_name(die), around };
 	*scope = scopes->count;
 	return 0;
 }

@@ -100,12 +100,19 @@ static int claims__read_eh_frame(struct claims *claims, struct elf_image *image)
 	return claims__add_section(claims, image, cfi, CLAIM_EH_FRAME);
 }
 
+/*
+ * Go's is not read: it has goroutines' frames as if runtime.asmcgocall did not change stacks, and
+ * its callers would be words of the wrong one.
+ */
 static int claims__read_debug_frame(struct claims *claims, struct elf_image *image)
 {
 	struct cfi *cfi = &claims->cfi[CLAIM_DEBUG_FRAME];
 	struct elf_bytes bytes;
-	int err = elf_image__section(image, ".debug_frame", &bytes);
+	int err = elf_image__section(image, ".note.go.buildid", &bytes);
 
+	if (!err)
+		return 0;
+	err = elf_image__section(image, ".debug_frame", &bytes);
 	if (err)
 		return err == -ENODATA ? 0 : err;
 	cfi__init(cfi,

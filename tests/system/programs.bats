@@ -21,6 +21,33 @@ total() { jq ".totals.$1" "$SNAPSHOT"; }
 	finish 0
 }
 
+@test "cgo: a stack ends where Go's begins, and says that it is not whole" {
+	command -v go >/dev/null || skip "no go"
+	mkdir "$T/cgo"
+	cat >"$T/cgo/main.go" <<-'END'
+		package main
+		/*
+		#include <stdlib.h>
+		__attribute__((noinline)) static void *from_c(int n)
+		{ void *p = malloc(n); __asm__(""); return p; }
+		*/
+		import "C"
+		import ("fmt"; "os"; "unsafe")
+		var kept []unsafe.Pointer
+		func main() {
+			fmt.Println("ready"); os.Stdin.Read(make([]byte, 1))
+			for i := 0; i < 100; i++ { kept = append(kept, C.from_c(1000)) }
+			fmt.Println("{done}"); os.Stdin.Read(make([]byte, 1))
+		}
+	END
+	(cd "$T/cgo" && HOME=$T GO111MODULE=off go build -o "$T/cgo/program" main.go)
+	program "$T/cgo/program"
+	snapshot_says '[.sites[] | select(.stack[0].function == "from_c")]
+		| map([.live_count, .live_bytes, .end, .stack[-1].function])
+			== [[100, 100000, "broken", "runtime.asmcgocall"]]'
+	finish 0
+}
+
 @test "python3: a thousand blocks of a known size" {
 	program /usr/bin/python3 -c 'import sys
 print("ready", flush=True); sys.stdin.readline()
