@@ -2,8 +2,8 @@
 #ifndef MEMWATCH_WATCH_STATE_H
 #define MEMWATCH_WATCH_STATE_H
 /*
- * What the parts of the watch (watch_events.c, watch_start.c, watch_sweep.c) share; nobody else
- * includes it.
+ * What the parts of the watch (watch_events.c, watch_links.c, watch_start.c, watch_sweep.c) share;
+ * nobody else includes it.
  */
 #include "attach.h"
 #include "python.h"
