@@ -286,6 +286,18 @@ static inline u32 book__replace(u32 tgid)
 	return event.book;
 }
 
+/* Links that were made for one process hold on to its leader: user space makes them anew. */
+static inline void leader__gone(u32 tgid, u32 ended)
+{
+	struct event event = { .type = EVENT_LEADER, .tgid = tgid, .other = ended };
+	u32 *known = bpf_map_lookup_elem(&tgids, &tgid);
+
+	if (!known || !only_targets)
+		return;
+	event.book = *known;
+	event__send(&event);
+}
+
 /* exit of the last thread: the accounts stay readable until user space gives the book back. */
 static inline void book__close(u32 tgid)
 {

@@ -131,13 +131,16 @@ static __noinline bool thread__is_nested(struct thread *thread, struct book *boo
 
 /*
  * The remembered call never came back, so what it took off the books is where it was. One whose
- * exits have probes of their own has thrown.
+ * exits have probes of their own has thrown. While links are made anew it is most likely this very
+ * call, which another link has just seen: no loss, and it is about to be remembered again.
  */
 static __noinline void thread__abandon(struct thread *thread, struct book *book)
 {
 	if (!thread || !book)
 		return;
-	if (thread->cookie & COOKIE_NO_RETURN)
+	if (linked_twice)
+		;
+	else if (thread->cookie & COOKIE_NO_RETURN)
 		__sync_fetch_and_add(&book->failed_count, 1);
 	else
 		LOSE(inflight);
@@ -462,12 +465,20 @@ int loader__change(struct pt_regs *regs)
 	return 0;
 }
 
+/*
+ * (task, old_pid, bprm). A thread that calls exec becomes the leader, with the leader's id: when it
+ * had another one before, it was not.
+ */
 SEC("raw_tp/sched_process_exec")
-int process__exec(void *context)
+int process__exec(struct bpf_raw_tracepoint_args *context)
 {
-	u32 id = book__replace(process__current());
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	u32 tgid = process__current(), id;
 	struct thread *thread;
 
+	if ((int)context->args[1] != BPF_CORE_READ(task, pid))
+		leader__gone(tgid, 0);
+	id = book__replace(tgid);
 	thread = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, 0);
 	if (!thread)
 		return 0;
@@ -487,6 +498,8 @@ int process__exit(void *context)
 
 	if (BPF_CORE_READ(task, signal, live.counter) == 0)
 		book__close(process__current());
+	else if (leader__ends_alone(task))
+		leader__gone(process__current(), 1);
 	return 0;
 }
 

@@ -83,6 +83,12 @@ struct {
 	__type(value, u32);
 } free_sites SEC(".maps");
 
+/*
+ * User space makes every link anew, and until the old ones are gone a call may be seen by both, one
+ * right after the other.
+ */
+__u32 linked_twice;
+
 __u32 last_site; /* the highest number that was ever taken */
 
 struct {

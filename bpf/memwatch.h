@@ -274,6 +274,11 @@ enum event_type {
 	EVENT_BOOK,     /* a book was opened for tgid */
 	EVENT_EXEC,     /* `book` replaces `other` */
 	EVENT_EXIT,     /* of the process of `book` */
+	/*
+	 * The thread that led the process of `book` is gone: it ended and the others go on (`other`
+	 * 1), or another one called exec and leads it from now on (0). Links hold on to the leader.
+	 */
+	EVENT_LEADER,
 	/* `book` ran into code that its slice does not show, or the loader changed something */
 	EVENT_MAPPINGS,
 	EVENT_MAP,      /* [address, address + length) was mapped by the program */

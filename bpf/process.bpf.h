@@ -27,6 +27,17 @@ static inline u32 process__id(struct task_struct *task)
 	return pid_namespace ? process__id_inside(task) : BPF_CORE_READ(task, tgid);
 }
 
+/* The leader ends, but not with the whole process, nor because another thread calls exec. */
+static inline bool leader__ends_alone(struct task_struct *task)
+{
+	enum { GROUP_EXIT = 4 }; /* SIGNAL_GROUP_EXIT, include/linux/sched/signal.h */
+
+	return BPF_CORE_READ(task, pid) == BPF_CORE_READ(task, tgid) &&
+	       BPF_CORE_READ(task, signal, live.counter) &&
+	       !(BPF_CORE_READ(task, signal, flags) & GROUP_EXIT) &&
+	       !BPF_CORE_READ(task, signal, group_exec_task);
+}
+
 static inline u32 process__current(void)
 {
 	if (!pid_namespace)

@@ -206,9 +206,9 @@ int attach__loader(struct attachments *a, const char *path, const pid_t *pids, s
 		   uint64_t offset)
 {
 	uint64_t cookie = 0;
-	int taken = 0;
+	int best = -ESRCH;
 
-	for (size_t i = 0; i < (pid_count ?: 1) && taken >= 0; i++) {
+	for (size_t i = 0; i < (pid_count ?: 1); i++) {
 		struct place place = {
 			.path = path,
 			.pid = pid_count ? pids[i] : 0,
@@ -216,8 +216,10 @@ int attach__loader(struct attachments *a, const char *path, const pid_t *pids, s
 			.cookies = &cookie,
 			.count = 1,
 		};
+		int taken = link_program(a, PROGRAM_LOADER, &place);
 
-		taken = link_program(a, PROGRAM_LOADER, &place);
+		if (taken > best || best == -ESRCH) /* one that has ended is none of the others' */
+			best = taken;
 	}
-	return taken < 0 ? taken : 0;
+	return best < 0 ? best : 0;
 }

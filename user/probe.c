@@ -135,7 +135,7 @@ static int size_maps(struct probe *probe)
 	return 0;
 }
 
-static struct bpf_program *program_of(const struct probe *probe, enum program program)
+struct bpf_program *probe__libbpf_program(const struct probe *probe, enum program program)
 {
 	const struct heap_bpf *s = probe->skeleton;
 	bool session = probe->options.rung == RUNG_SESSION;
@@ -171,7 +171,7 @@ static void choose_programs(struct probe *probe)
 	for (int i = 0; i < PROGRAMS; i++) {
 		bool trial = i == PROGRAM_TRIAL || i == PROGRAM_TRIAL_RETURN;
 
-		program = program_of(probe, i);
+		program = probe__libbpf_program(probe, i);
 		if (!program || trial != o->trial)
 			continue;
 		bpf_program__set_autoload(program, true);
@@ -298,14 +298,9 @@ void probe__free(struct probe *probe)
 	free(probe);
 }
 
-struct bpf_program *probe__libbpf_program(struct probe *probe, enum program program)
-{
-	return program_of(probe, program);
-}
-
 int probe__program(const struct probe *probe, enum program program)
 {
-	struct bpf_program *p = program_of(probe, program);
+	struct bpf_program *p = probe__libbpf_program(probe, program);
 
 	return p ? bpf_program__fd(p) : -ENOENT;
 }
@@ -429,6 +424,11 @@ int probe__release_book(struct probe *probe, uint32_t id)
 		bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.pythons), &id);
 	book->state = BOOK_FREE;
 	return bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.free_books), NULL, &id, 0);
+}
+
+void probe__set_linked_twice(struct probe *probe, bool twice)
+{
+	__atomic_store_n(&probe->skeleton->bss->linked_twice, twice, __ATOMIC_SEQ_CST);
 }
 
 struct loss_record probe__losses(const struct probe *probe)

@@ -43,7 +43,7 @@ void probe__free(struct probe *probe);
 const char *probe__complaint(void);
 
 int probe__program(const struct probe *probe, enum program program); /* descriptor, or -ENOENT */
-struct bpf_program *probe__libbpf_program(struct probe *probe, enum program program);
+struct bpf_program *probe__libbpf_program(const struct probe *probe, enum program program);
 int probe__attach_lifecycle(struct probe *probe); /* exec and exit */
 uint64_t probe__trial_hits(const struct probe *probe);
 
@@ -59,6 +59,8 @@ const struct probe_options *
 probe__options(const struct probe *probe); /* with the defaults filled in */
 
 int probe__add_target(struct probe *probe, pid_t pid);
+/* Says that a call may be seen by two links, the old one and its successor: it is one call. */
+void probe__set_linked_twice(struct probe *probe, bool twice);
 /* Opens a book for a process before the probes are live. Returns its id or -errno. */
 int probe__open_book(struct probe *probe, pid_t pid);
 /* A book in the kernel's memory, read and written in place; NULL: no such id. */

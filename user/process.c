@@ -394,12 +394,15 @@ static int status__of_threads(pid_t pid, struct process_status *status)
 		if (seccomp > status->seccomp)
 			status->seccomp = seccomp;
 		alive |= !status__ended(text);
+		if (threads[i] == pid)
+			status->leader_ended = status__ended(text);
 		seen = true;
 		free(text);
 	}
 	free(threads);
 	if (!seen)
 		return -ESRCH;
+	status->leader_ended &= alive;
 	if (!alive && status->state == PROCESS_ALIVE)
 		status->state = PROCESS_ZOMBIE;
 	return 0;

@@ -43,6 +43,7 @@ struct process_status {
 	enum process_state state;
 	pid_t tgid;           /* differs from the pid asked for when that is a thread's */
 	unsigned int seccomp; /* 0 none, 1 strict, 2 filter: the most restrictive of all threads */
+	bool leader_ended;    /* the thread whose id is the process's has, and others go on */
 	pid_t inner_pid;      /* the last of NSpid: in its own namespace */
 	uint64_t start_time;  /* clock ticks after boot, field 22 of stat */
 };

@@ -352,6 +352,9 @@ static int on_event(void *context, const struct event *event)
 		if (watched)
 			watched->exited = true;
 		return 0;
+	case EVENT_LEADER:
+		watch__leader_gone(watch, event->tgid, event->other);
+		return 0;
 	case EVENT_MAPPINGS:
 		if (watched && !watched->ignored)
 			refresh(watch, watched);

@@ -4,10 +4,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "elf_code.h"
 #include "plan.h"
 #include "watch_state.h"
+
+enum { IN_FLIGHT_NS = 100 * 1000 * 1000 }; /* an allocator's call, on a busy processor */
+
+/* How many of the named processes probes are made for; 0: for all there are. */
+static size_t pid_count(const struct watch *watch)
+{
+	return watch->everywhere ? 0 : watch->options.pid_count;
+}
 
 static void object_path(const struct object *object, char path[32])
 {
@@ -31,7 +40,7 @@ static void attach_loader(struct watch *watch, const struct object *object)
 		    elf_code__offset(code, symbols[i].address, &offset)) {
 			object_path(object, path);
 			attach__loader(watch->attachments, path, watch->options.pids,
-				       watch->options.pid_count, offset);
+				       pid_count(watch), offset);
 			break;
 		}
 	elf_code__close(code);
@@ -56,12 +65,12 @@ static void say_plan(const struct watch *watch, const struct object *object,
 
 /* Probes an object's entry points; a file that is none of ours costs nothing further. */
 static void attach_object(struct watch *watch, const struct object *object,
-			  struct known_object *known, bool avoid_returns)
+			  struct known_object *known)
 {
 	const struct plan_options options = {
 		.heap = true, /* also for the mmap family alone: what malloc maps is malloc's */
 		.mmap = watch->options.mmap,
-		.avoid_returns = avoid_returns,
+		.avoid_returns = known->avoid_returns,
 	};
 	struct plan plan;
 	char path[32];
@@ -77,7 +86,7 @@ static void attach_object(struct watch *watch, const struct object *object,
 	say_plan(watch, object, &plan);
 	object_path(object, path);
 	known->points = attach__points(watch->attachments, path, watch->options.pids,
-				       watch->options.pid_count, plan.points, plan.point_count);
+				       pid_count(watch), plan.points, plan.point_count);
 	if (known->points >= 0)
 		watch->points += known->points;
 	else if (known->points != -ESRCH) /* has ended: that is said elsewhere */
@@ -101,8 +110,9 @@ static struct known_object *know_object(struct watch *watch, const struct object
 	if (!known)
 		return NULL;
 	known->id = id;
+	known->avoid_returns = avoid_returns;
 	HASH_ADD(hh, watch->known_objects, id, sizeof(id), known);
-	attach_object(watch, object, known, avoid_returns);
+	attach_object(watch, object, known);
 	return known;
 }
 
@@ -127,11 +137,62 @@ int watch__attach_process(struct watch *watch, pid_t pid)
 		if (!object || mapping->path[0] == '[')
 			continue;
 		known = know_object(watch, object,
-				    watch->seccomp_kills &&
-					    (status.seccomp || !watch->options.pid_count));
+				    watch->seccomp_kills && (status.seccomp || !pid_count(watch)));
 		if (known && known->points > 0)
 			points += known->points;
 	}
 	mappings__free(&mappings);
 	return points;
+}
+
+/*
+ * The old links go last, so that nothing is missed in between; what both see is one call. Only the
+ * old ones will see a call return that began before the new ones were in.
+ */
+static int link_anew(struct watch *watch)
+{
+	const struct timespec in_flight = { .tv_nsec = IN_FLIGHT_NS };
+	struct attachments *old = watch->attachments, *new = attachments__new(watch->probe);
+
+	if (!new)
+		return -ENOMEM;
+	watch->attachments = new;
+	watch->points = 0;
+	probe__set_linked_twice(watch->probe, true);
+	for (struct known_object *known = watch->known_objects; known; known = known->hh.next) {
+		known->avoid_returns |= watch->seccomp_kills && !pid_count(watch);
+		attach_object(watch, objects__by_id(watch->objects, known->id), known);
+	}
+	nanosleep(&in_flight, NULL);
+	attachments__free(old);
+	probe__set_linked_twice(watch->probe, false);
+	return 0;
+}
+
+/*
+ * The kernel asks a link's process for its memory by the task that led it when the link was made.
+ * One that has ended has none: then only links without a process help, and the kernel side tells
+ * whose calls they are.
+ */
+void watch__leader_gone(struct watch *watch, pid_t pid, bool ended)
+{
+	int error;
+
+	if (watch->everywhere)
+		return; /* no link has a process */
+	watch->everywhere = ended;
+	error = link_anew(watch);
+	if (error)
+		log__error("process %d: %s", pid, strerror(-error));
+	else if (ended)
+		log__detail(
+			watch->log,
+			"process %d: its main thread has ended, the others go on: every process's "
+			"calls stop at the probes, though only its own count",
+			pid);
+	else
+		log__info(watch->log,
+			  "process %d: exec by a thread that is not the main one: what the program "
+			  "allocated until now was not seen",
+			  pid);
 }

@@ -115,6 +115,7 @@ static int prepare_targets(struct watch *watch)
 {
 	for (size_t i = 0; i < watch->options.pid_count; i++) {
 		pid_t pid = watch->options.pids[i];
+		struct process_status status;
 		int error = probe__add_target(watch->probe, pid);
 
 		error = error ?: watch__open(watch, pid);
@@ -122,6 +123,8 @@ static int prepare_targets(struct watch *watch)
 			log__error("process %d: %s", pid, strerror(-error));
 			return error;
 		}
+		if (!process__status(pid, &status) && status.leader_ended)
+			watch__leader_gone(watch, pid, true);
 	}
 	return 0;
 }

@@ -13,6 +13,7 @@
 struct known_object { /* one that was looked at for entry points */
 	uint32_t id;
 	bool is_allocator;
+	bool avoid_returns; /* probed without return probes */
 	int points; /* probed */
 	UT_hash_handle hh;
 };
@@ -42,6 +43,7 @@ struct watch {
 	struct known_process *known_processes;
 	enum rung rung;
 	bool seccomp_kills;
+	bool everywhere; /* probes go into all processes, though pids are named */
 	bool live; /* probes may go in: what was running before has its tables */
 	size_t points;
 	uint64_t stacks_deleted;
@@ -56,6 +58,12 @@ int watch__open(struct watch *watch,
 		pid_t pid); /* a book for a process, before the probes are live */
 int watch__attach_process(struct watch *watch,
 			  pid_t pid); /* how many probes it then has, or -errno */
+/*
+ * The thread that led a process is gone: it has ended, and the others go on; or another one called
+ * exec and leads it now. Links that were made for the process see nothing any more, or will not for
+ * long: makes them anew.
+ */
+void watch__leader_gone(struct watch *watch, pid_t pid, bool ended);
 void watch__reread(struct watch *watch, pid_t pid); /* its mappings, whenever they last were */
 void watch__scan_processes(
 	struct watch *watch); /* attaches to what processes unknown so far bring */

@@ -61,6 +61,8 @@ enum pid_type {
 
 struct signal_struct {
 	atomic_t live; /* threads that have not begun to exit */
+	unsigned int flags;
+	struct task_struct *group_exec_task; /* calls exec, and waits for the others' end */
 	struct pid *pids[PIDTYPE_MAX];
 };
 

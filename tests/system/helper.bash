@@ -87,9 +87,11 @@ workload() { # PROGRAM [ARGUMENT…]: started, and held before its work
 	wait_for "$program is ready" workload_says '^ready$'
 }
 
-another() { # PROGRAM: beside the workload, and on a line of its own; what it says is in $T/other
+another() { # PROGRAM [ARGUMENT…]: beside the workload, on a line of its own; what it says is in $T/other
+	local program=$1
+	shift
 	mkfifo "$T/other.line"
-	"$W/$1" <"$T/other.line" >"$T/other" 2>"$T/other.err" 3>&- {LINE}>&- &
+	"$W/$program" "$@" <"$T/other.line" >"$T/other" 2>"$T/other.err" 3>&- {LINE}>&- &
 	OTHER=$!
 	exec {OTHER_LINE}>"$T/other.line"
 	wait_for "the other is ready" has_line "$T/other" '^ready$'
