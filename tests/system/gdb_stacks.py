@@ -3,7 +3,8 @@
 frame first, each frame as module+offset in its file, and each return address as it is.
 
 Of every EVERY calls one is walked, and no more than MOST in all. $STACKS.ready says that the
-breakpoints are in place; SIGINT to the process ends it all.
+breakpoints are in place; SIGINT to the process ends it all. $STACKS.hits has how often each was
+reached.
 """
 import os
 
@@ -43,7 +44,13 @@ class Entry(gdb.Breakpoint):
 
     calls = walked = 0
 
+    def __init__(self, name):
+        address = int(gdb.parse_and_eval(f"(unsigned long) &{name}"))
+        super().__init__(f"*{address}", internal=True)
+        self.name, self.hits = name, 0
+
     def stop(self):
+        self.hits += 1
         Entry.calls += 1
         if Entry.walked < MOST and Entry.calls % EVERY == 0:
             Entry.walked += 1
@@ -56,9 +63,9 @@ OUT = open(STACKS, "w", encoding="utf-8")
 for command in ("backtrace past-main on", "backtrace past-entry on", "backtrace limit unlimited"):
     gdb.execute(f"set {command}")
 gdb.execute("handle SIGINT stop nopass")
-for name in "malloc", "calloc", "realloc":
-    address = int(gdb.parse_and_eval(f"(unsigned long) &{name}"))
-    Entry(f"*{address}", internal=True)
+entries = [Entry(name) for name in ("malloc", "calloc", "realloc")]
 open(STACKS + ".ready", "w", encoding="utf-8").close()
 gdb.execute("continue")
+with open(STACKS + ".hits", "w", encoding="utf-8") as hits:
+    hits.writelines(f"{entry.name} {entry.hits}\n" for entry in entries)
 gdb.execute("detach")

@@ -30,6 +30,9 @@ with_gdb() { # N
 	job "$1"
 	kill -INT "$WORK"
 	wait_for "gdb ends" gone "$gdb"
+	# The kernel emulates the instruction below a breakpoint of gdb's where a probe of anybody's on the same
+	# file is left, and says nothing: another memwatch's, or one that the kernel itself has lost track of.
+	! grep -qx 'malloc 0' "$T/gdb.hits" || skip "the kernel has a probe on malloc: gdb does not get there"
 	sort -u "$T/gdb" >"$T/theirs"
 }
 
