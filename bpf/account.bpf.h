@@ -94,7 +94,7 @@ static __noinline u32 site__of(u32 book, u64 stack)
  * Takes a block off the table, out of everybody's reach; its charge stays until block__settle.
  *
  * Allocators give the same addresses again and again, and to make and delete an element of the
- * table costs three times what it costs to find one. So the element stays, idle, while the table
+ * table costs more than to find one: 370 ns of a pair. So the element stays, idle, while the table
  * has few. Nobody else is at it then: the address is the caller's until its free goes on.
  */
 static inline bool block__take(u32 id, u64 address, struct block *block)
@@ -132,6 +132,7 @@ static __noinline int block__forget(u32 id, struct book *book, u64 address)
 	block__settle(book, &block);
 	return 0;
 }
+
 /* Puts a block on the table. False when that is full. */
 static inline bool block__put(u32 id, struct book *book, u64 address, const struct block *block)
 {

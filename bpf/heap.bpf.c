@@ -18,13 +18,13 @@ enum {
 };
 
 struct thread {
-	u32 book; /* 0: not known yet */
-	u32 kind; /* of the call that is under way; ENTRY_NONE: there is none */
-	u64 slot; /* where its return address lies */
+	u32 book;       /* 0: not known yet */
+	u32 kind;       /* of the call that is under way; ENTRY_NONE: there is none */
+	u64 slot;       /* where its return address lies */
 	u64 cookie;
-	u64 size; /* requested */
-	u64 pointer; /* realloc: the block; posix_memalign: where the address will be */
-	u64 length; /* mremap: of the old range */
+	u64 size;       /* requested */
+	u64 pointer;    /* realloc: the block; posix_memalign: where the address will be */
+	u64 length;     /* mremap: of the old range */
 	u32 site;
 	u32 protection, flags;
 	/* the block that was freed last, and where that call returns; until the thread allocates */
@@ -138,12 +138,12 @@ static __noinline void thread__abandon(struct thread *thread, struct book *book)
 {
 	if (!thread || !book)
 		return;
-	if (linked_twice)
-		;
-	else if (thread->cookie & COOKIE_NO_RETURN)
-		__sync_fetch_and_add(&book->failed_count, 1);
-	else
-		LOSE(inflight);
+	if (!linked_twice) {
+		if (thread->cookie & COOKIE_NO_RETURN)
+			__sync_fetch_and_add(&book->failed_count, 1);
+		else
+			LOSE(inflight);
+	}
 	if (thread->has_block)
 		block__put_back(thread->book, book, thread->pointer, &thread->block);
 	thread->kind = ENTRY_NONE;

@@ -56,7 +56,7 @@ static inline struct memo *memo__of(u32 book, u64 slot, u64 pc)
 
 /*
  * Reads the stack from `slot` on, as far as the memo before had to: that is mostly what the next
- * one needs, and a read more costs as much as a kilobyte more. How many words there are.
+ * one needs, and a read more (130 ns) costs what 7 KB more do. How many words there are.
  */
 static inline u64 stack__look(struct scratch *scratch, u64 slot)
 {
