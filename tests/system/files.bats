@@ -251,7 +251,7 @@ same_as_live() { # PROGRAM [ARGUMENT…]
 }
 
 page() { # PATH: of the web view on $PORT; no proxy stands before loopback
-	python3 - "http://localhost:$PORT$1" >"$T/page" 2>"$T/page.err" <<-'END'
+	python3 - "http://127.0.0.1:$PORT$1" >"$T/page" 2>"$T/page.err" <<-'END'
 		import sys, urllib.request as request
 		opener = request.build_opener(request.ProxyHandler({}))
 		sys.stdout.write(opener.open(sys.argv[1], timeout=60).read().decode())
@@ -260,9 +260,9 @@ page() { # PATH: of the web view on $PORT; no proxy stands before loopback
 
 # Another program may have taken the port in between: then pprof ends, and another port is tried.
 serve() { # FILE
-	PORT=$(python3 -c 'import socket; s = socket.create_server(("localhost", 0)); print(s.getsockname()[1])')
+	PORT=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
 	# The program itself: go tool would leave it behind.
-	HOME=$T "$PPROF" -http="localhost:$PORT" -no_browser "$1" >"$T/pprof.err" 2>&1 3>&- {LINE}>&- &
+	HOME=$T "$PPROF" -http="127.0.0.1:$PORT" -no_browser "$1" >"$T/pprof.err" 2>&1 3>&- {LINE}>&- &
 	VIEW=$!
 }
 
