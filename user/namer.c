@@ -238,6 +238,15 @@ static int append_address(struct namer *namer, struct named_stack *stack, size_t
 		     : append_other(namer, stack, capacity, &frame);
 }
 
+/*
+ * CPython 3.12 and later lay a frame of their own between a class's caller and its __init__
+ * (_Py_InitCleanup of Python/specialize.c), whose code says that it is in a file of that name.
+ */
+static bool is_interpreters_own(const struct name *name)
+{
+	return !strcmp(name->file, "__init__");
+}
+
 /* A frame of CPython, captured as two words. What is gone before it was named has no name. */
 static int append_python(struct namer *namer, struct named_stack *stack, size_t *capacity,
 			 uint64_t code, uint64_t instruction, pid_t pid)
@@ -245,8 +254,9 @@ static int append_python(struct namer *namer, struct named_stack *stack, size_t 
 	struct frame frame = { .kind = FRAME_PYTHON };
 	struct name name;
 
-	if (!pythons__name(namer->pythons, pid, FRAME_ADDRESS(code), FRAME_FIRST_LINE(code),
-			   FRAME_OFFSET(instruction), &name)) {
+	if (!pythons__name(namer->pythons, pid, code, instruction, &name)) {
+		if (is_interpreters_own(&name))
+			return 0;
 		frame.function = name.function;
 		frame.file = name.file;
 		frame.line = name.line;
