@@ -10,6 +10,12 @@
 
 #define MEMWATCH_ASSERT_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type)
 
+static inline __u64 mix(__u64 hash, __u64 word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL; /* 2^64 / the golden ratio */
+	return hash ^ hash >> 29;
+}
+
 /* What arrives at an allocator's entry point, and in which argument (counted from 0). */
 enum entry_kind {
 	ENTRY_NONE,
@@ -87,16 +93,18 @@ enum frame_tag {
 	FRAME_TAG_ADDRESS, /* a return address in bits 0-47: code without a file, of one process */
 	/*
 	 * a CPython code object's address in bits 0-47, in bits 48-59 the low bits of its
-	 * co_firstlineno, which tell it from a later object at that address
+	 * python_identity
 	 */
 	FRAME_TAG_CODE,
-	FRAME_TAG_INSTRUCTION, /* follows the code: byte offset of its instruction, bits 0-39 */
+	/* follows the code: byte offset of its instruction in bits 0-39, above the other bits */
+	FRAME_TAG_INSTRUCTION,
 };
 #define FRAME_TAG(frame) ((frame) >> 60)
 #define FRAME_OBJECT(frame) ((frame) >> 40 & 0xfffff)
 #define FRAME_OFFSET(frame) ((frame) & 0xffffffffffULL)
 #define FRAME_ADDRESS(frame) ((frame) & 0xffffffffffffULL)
-#define FRAME_FIRST_LINE(frame) ((frame) >> 48 & 0xfff)
+#define FRAME_IDENTITY(code, instruction) \
+	((__u32)((code) >> 48 & 0xfff) | (__u32)((instruction) >> 40 & 0xfffff) << 12)
 #define MEMWATCH_MAX_OBJECTS 0x100000
 
 /*
@@ -249,9 +257,11 @@ struct python_record {
 	__u64 holder;
 	/* _PyEval_EvalFrameDefault and its .cold part: [start, end); 0, 0: none */
 	__u64 evaluator[2][2];
-	__u32 layout;        /* enum python_layout */
+	__u16 layout;        /* enum python_layout */
 	/* from the thread's fsbase to the first pthread key's data pointer: 0x310 + 8 (glibc) */
-	__u32 tss_data;
+	__u16 tss_data;
+	__u16 frame_size;    /* bytes of a frame that hold all that is read of it */
+	__u16 code_parts; /* python_marks */
 	/* PyThreadState -> frame; or -> cframe when cframe_frame is not 0xffff */
 	__u16 tstate_frame;
 	__u16 cframe_frame;  /* _PyCFrame -> current_frame; 0xffff: there is no cframe */
@@ -267,8 +277,36 @@ struct python_record {
 	__u16 tstate_cframe, cframe_previous; /* PYTHON_ANCHOR_CFRAME */
 	__u16 interpreter_next,
 		interpreter_threads; /* PyInterpreterState -> next, first thread's */
+	__u16 code_file, code_flags;
+	__u16 code_version; /* 0: it has none */
+	__u16 code_bytes;   /* to 3.10, the bytes object with its instructions; else 0 */
 };
-MEMWATCH_ASSERT_SIZE(struct python_record, 96);
+MEMWATCH_ASSERT_SIZE(struct python_record, 104);
+
+/* What tells a code object from a later one at its address. */
+struct python_marks {
+	__u64 parts[4];    /* where its name [2], its table of lines [3] and its file's name are */
+	__u32 first_line;
+	__u32 version;     /* co_version, of which no two have the same; to 3.11: 0 */
+	/*
+	 * To 3.11, of code that runs once: an exec's file name goes with its code, and the next one
+	 * comes to the same place. 0 where it cannot be read, or is not ASCII.
+	 */
+	__u64 file_length;
+	__u64 file_end[2]; /* the last 16 bytes of it */
+};
+#define PYTHON_RUNS_ONCE(co_flags) (!((co_flags) & 1)) /* no CO_OPTIMIZED: no function */
+
+static inline __u32 python_identity(const struct python_marks *marks)
+{
+	__u64 hash = mix(marks->first_line | (__u64)marks->version << 32, marks->file_length);
+
+	for (int i = 0; i < 4; i++)
+		hash = mix(hash, marks->parts[i]);
+	for (int i = 0; i < 2; i++)
+		hash = mix(hash, marks->file_end[i]);
+	return hash >> 32;
+}
 
 enum event_type {
 	EVENT_BOOK,     /* a book was opened for tgid */
@@ -299,6 +337,25 @@ struct event {
 	__u32 protection, flags; /* as given to mmap or mremap */
 };
 MEMWATCH_ASSERT_SIZE(struct event, 80);
+
+/*
+ * A code object when it was first met, as it lay in the process's memory: it may be gone before
+ * anybody can look. Objects longer than their room are cut.
+ */
+struct python_key {
+	__u64 code;
+	__u32 identity, book;
+};
+struct python_copy {
+	struct python_key key;
+	/* bytes that are there of these; 0: it could not be read */
+	__u32 head_size, name_size, file_size, lines_size;
+	__u8 bytes[144];  /* of the code object itself, up to the end of its python_marks.parts */
+	__u8 head[32];    /* to 3.10: of its instructions, a bytes object */
+	__u8 name[320], file[528]; /* str */
+	__u8 lines[4096]; /* bytes */
+};
+MEMWATCH_ASSERT_SIZE(struct python_copy, 16 + 16 + 144 + 32 + 320 + 528 + 4096);
 
 /* What could not be recorded; each is one more than the number that was. */
 struct loss_record {

@@ -14,38 +14,84 @@ static inline bool python__is_evaluator(const struct python_record *python, u64 
 	       (pc >= python->evaluator[1][0] && pc < python->evaluator[1][1]);
 }
 
-static inline bool python__read(const struct python_record *python, u64 address,
-				struct python_frame *frame)
+/* A field of what was read. Its place is a register of its own: the verifier must see the mask. */
+static inline const void *room__field(const struct python_room *room, u64 place)
 {
-	u64 mask = ~(u64)python->code_pointer_mask;
-	s32 lasti;
+	place &= PYTHON_FIELD;
+	asm volatile("" : "+r"(place));
+	return room->bytes + place;
+}
 
-	frame->frame = address;
-	frame->marker = 0;
-	frame->first_line = 0;
-	if (!user__read(address + python->frame_back, &frame->back) ||
-	    !user__read(address + python->frame_code, &frame->code))
+static inline u64 room__word(const struct python_room *room, u64 place)
+{
+	return *(const u64 *)room__field(room, place);
+}
+
+static inline u32 room__half(const struct python_room *room, u64 place)
+{
+	return *(const u32 *)room__field(room, place);
+}
+
+/* See python_marks. Of Objects/unicodeobject.h to 3.11: the only versions that need it. */
+static inline void marks__read_file(struct python_room *room, u64 file)
+{
+	enum { LENGTH = 16, CHARACTERS = 48, ASCII = 1 << 6 };
+	struct python_marks *marks = &room->marks;
+	u64 size;
+
+	if (bpf_probe_read_user(&room->file, sizeof(room->file), (const void *)(file + LENGTH)) ||
+	    !(room->file.state & ASCII))
+		return;
+	size = room->file.length;
+	if (size > sizeof(marks->file_end))
+		size = sizeof(marks->file_end);
+	file += CHARACTERS + room->file.length - size;
+	asm volatile("" : "+r"(size)); /* one register for check and use */
+	if (size > sizeof(marks->file_end))
+		return;
+	if (!bpf_probe_read_user(marks->file_end, size, (const void *)file))
+		marks->file_length = room->file.length;
+}
+
+static inline bool python__identify(const struct python_record *python, struct python_room *room,
+				    u64 code, u32 *identity)
+{
+	u64 size = (python->code_parts & PYTHON_FIELD) + sizeof(room->marks.parts);
+	struct python_marks *marks = &room->marks;
+
+	if (bpf_probe_read_user(room->bytes, size, (const void *)code))
 		return false;
-	frame->code &= mask;
-	if (python->layout != PYTHON_FRAME_OBJECTS) {
-		u8 marker;
+	__builtin_memcpy(marks->parts, room__field(room, python->code_parts), sizeof(marks->parts));
+	marks->first_line = room__half(room, python->code_first_line);
+	marks->version = marks->file_length = marks->file_end[0] = marks->file_end[1] = 0;
+	if (python->code_version)
+		marks->version = room__half(room, python->code_version);
+	else if (PYTHON_RUNS_ONCE(room__half(room, python->code_flags)))
+		marks__read_file(room, room__word(room, python->code_file));
+	*identity = python_identity(marks);
+	return true;
+}
 
-		if (bpf_probe_read_user(&marker, 1, (const void *)(address + python->frame_marker)))
-			return false;
-		frame->marker = marker;
-	}
+/* A read of user memory takes 130 ns: mostly one for the frame, one for its code. */
+static inline bool python__read(const struct python_record *python, u64 address,
+				struct python_room *room, struct python_frame *frame)
+{
+	frame->frame = address;
+	frame->marker = frame->identity = 0;
+	if (bpf_probe_read_user(room->bytes, python->frame_size & PYTHON_FIELD,
+				(const void *)address))
+		return false;
+	frame->back = room__word(room, python->frame_back);
+	frame->code = room__word(room, python->frame_code) & ~(u64)python->code_pointer_mask;
+	if (python->layout != PYTHON_FRAME_OBJECTS)
+		frame->marker = *(const u8 *)room__field(room, python->frame_marker);
 	if (python->layout == PYTHON_SHIM && frame->marker >= python->marker_value)
 		return true; /* nobody's code */
-	if (bpf_probe_read_user(&frame->first_line, sizeof(frame->first_line),
-				(const void *)(frame->code + python->code_first_line)))
-		return false;
 	if (python->code_bytecode)
-		return user__read(address + python->frame_instruction, &frame->instruction);
-	if (bpf_probe_read_user(&lasti, sizeof(lasti),
-				(const void *)(address + python->frame_instruction)))
-		return false;
-	frame->instruction = (u64)(s64)lasti; /* -1 before the first instruction */
-	return true;
+		frame->instruction = room__word(room, python->frame_instruction);
+	else /* -1 before the first instruction */
+		frame->instruction = (s64)(s32)room__half(room, python->frame_instruction);
+	return python__identify(python, room, frame->code, &frame->identity);
 }
 
 /* The instruction as an offset into the code's bytes. */
@@ -99,6 +145,55 @@ static inline void walk__note_python(struct walk *walk, const struct python_fram
 	walk->python_count = n + 1;
 }
 
+/* An object of `head` bytes and its length; how many there are in `to` then. */
+static inline u32 copy__object(void *to, u64 room, u64 from, u64 head)
+{
+	enum { LENGTH = 16 };
+	u64 size;
+
+	if (!user__read(from + LENGTH, &size))
+		return 0;
+	size += head;
+	if (size < head || size > room)
+		size = room;
+	asm volatile("" : "+r"(size)); /* one register for check and use */
+	if (size > room || bpf_probe_read_user(to, size, (const void *)from))
+		return 0;
+	return size;
+}
+
+/* Code that is met for the first time, which is what was read last, is sent to user space. */
+__noinline int python__send(struct walk *walk, const struct python_record *python)
+{
+	/* Of a str of one byte a character, at most; of a bytes object. */
+	enum { STR_HEAD = 72, BYTES_HEAD = 32 };
+	struct python_room *room;
+	struct python_copy *copy;
+	u8 sent = 1;
+
+	if (!walk || !python ||
+	    bpf_map_update_elem(&python_sent, &walk->python_key, &sent, BPF_NOEXIST))
+		return 0;
+	copy = bpf_ringbuf_reserve(&python_copies, sizeof(*copy), 0);
+	if (!copy)
+		return 0;
+	room = &walk->python_room;
+	copy->key = walk->python_key;
+	__builtin_memcpy(copy->bytes, room->bytes, sizeof(copy->bytes));
+	copy->name_size =
+		copy__object(copy->name, sizeof(copy->name), room->marks.parts[2], STR_HEAD);
+	copy->lines_size =
+		copy__object(copy->lines, sizeof(copy->lines), room->marks.parts[3], BYTES_HEAD);
+	copy->file_size = copy__object(copy->file, sizeof(copy->file),
+				       room__word(room, python->code_file), STR_HEAD);
+	copy->head_size = 0;
+	if (python->code_bytes)
+		copy->head_size = copy__object(copy->head, sizeof(copy->head),
+					       room__word(room, python->code_bytes), BYTES_HEAD);
+	bpf_ringbuf_submit(copy, 0);
+	return 0;
+}
+
 /* Notes one Python frame. */
 __noinline int python__step(struct walk *walk, const struct python_record *python)
 {
@@ -108,7 +203,7 @@ __noinline int python__step(struct walk *walk, const struct python_record *pytho
 	if (!walk || !python)
 		return 0;
 	list = walk__list(walk);
-	if (!list || !python__read(python, list->frame, &frame)) {
+	if (!list || !python__read(python, list->frame, &walk->python_room, &frame)) {
 		walk->in_python = false;
 		walk->no_python = true;
 		walk->word_count = WALK_WORDS + 1;
@@ -125,11 +220,17 @@ __noinline int python__step(struct walk *walk, const struct python_record *pytho
 			walk->ended = true;
 			return 0;
 		}
-		walk__push(walk, (u64)FRAME_TAG_CODE << 60 | (u64)(frame.first_line & 0xfff) << 48 |
+		walk__push(walk, (u64)FRAME_TAG_CODE << 60 | (u64)(frame.identity & 0xfff) << 48 |
 					 FRAME_ADDRESS(frame.code));
 		walk__push(walk, (u64)FRAME_TAG_INSTRUCTION << 60 |
+					 (u64)(frame.identity >> 12) << 40 |
 					 FRAME_OFFSET(python__offset(python, &frame)));
 		walk->record.book = walk->book; /* code objects are one process's */
+		walk->python_key.code = frame.code;
+		walk->python_key.identity = frame.identity;
+		walk->python_key.book = walk->book;
+		if (!bpf_map_lookup_elem(&python_sent, &walk->python_key))
+			python__send(walk, python);
 	}
 	list->frame = frame.back;
 	walk->in_python = frame.back && !python__is_last(python, &frame);

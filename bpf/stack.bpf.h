@@ -150,9 +150,10 @@ static inline bool memo__same_states(const struct memo *memo, const struct pytho
 	return true;
 }
 
-/* Python's frames lie on the heap: they are read again, each whole. */
-static __noinline bool memo__same_python(const struct memo *memo, u32 id)
+/* Python's frames lie on the heap: they are read again, into what was the window. */
+static __noinline bool memo__same_python(const struct memo *memo, struct scratch *scratch, u32 id)
 {
+	struct python_room *room = (struct python_room *)scratch->window;
 	const struct python_record *python = bpf_map_lookup_elem(&pythons, &id);
 
 	if (!python || !memo__same_states(memo, python))
@@ -163,9 +164,9 @@ static __noinline bool memo__same_python(const struct memo *memo, u32 id)
 
 		if (i >= memo->python_count)
 			break;
-		if (!python__read(python, old->frame, &frame) || frame.back != old->back ||
+		if (!python__read(python, old->frame, room, &frame) || frame.back != old->back ||
 		    frame.code != old->code || frame.instruction != old->instruction ||
-		    frame.first_line != old->first_line || frame.marker != old->marker)
+		    frame.identity != old->identity || frame.marker != old->marker)
 			return false;
 	}
 	return true;
@@ -193,7 +194,7 @@ static inline bool memo__holds(const struct memo *memo, struct scratch *scratch,
 		bpf_loop(check.count - check.next, memo__compare_far, &check, 0);
 	if (check.next != check.count)
 		return false;
-	return !memo->python_states || memo__same_python(memo, id);
+	return !memo->python_states || memo__same_python(memo, scratch, id);
 }
 
 static inline void memo__write(struct memo *memo, const struct walk *walk, u32 generation, u64 rbp,

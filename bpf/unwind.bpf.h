@@ -14,13 +14,26 @@ enum {
 	MAPPING_STEPS = 12,      /* up to 4096 executable mappings a process */
 	ROW_STEPS = 16,          /* up to 65536 rows a page: one for each byte */
 	PYTHON_FRAMES = 32,      /* Python frames that a memo can hold */
+	PYTHON_FIELD = 127,      /* mask of a field's place in python_room */
+	PYTHON_BYTES = PYTHON_FIELD + 1 + sizeof(((struct python_marks *)0)->parts),
 	PYTHON_STATES = 3,       /* thread states of CPython in one stack: one for most programs */
 };
 
 struct python_frame { /* what one frame of CPython holds; `frame` is its address */
 	u64 frame, code, back, instruction;
-	u32 first_line;
+	u32 identity;
 	u32 marker;
+};
+
+struct python_text { /* the head of a str, from its length on */
+	u64 length, hash;
+	u32 state, zero;
+};
+
+struct python_room { /* what is being read: not on the BPF stack, which is small in 6.1 */
+	u8 bytes[PYTHON_BYTES]; /* of a frame, or a code object; fields are where they are there */
+	struct python_text file;
+	struct python_marks marks;
 };
 
 struct python_state { /* a PyThreadState, as a walk found it */
@@ -65,6 +78,8 @@ struct walk {
 	struct python_state states[PYTHON_STATES];
 	struct python_list lists[PYTHON_STATES]; /* of these states */
 	struct python_search search; /* here, for 6.1 allows little stack */
+	struct python_room python_room;
+	struct python_key python_key;
 	u32 python_count;
 	bool python_begun;   /* the thread's own state was looked at */
 	bool python_own;     /* and is states[0] */
@@ -74,12 +89,6 @@ struct walk {
 	struct python_frame pythons[PYTHON_FRAMES];
 	struct stack_record record;
 };
-
-static inline u64 mix(u64 hash, u64 word)
-{
-	hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL; /* 2^64 / the golden ratio */
-	return hash ^ hash >> 29;
-}
 
 /* 1 when a < b, else 0; for values below 2^63. No branch: the verifier would follow both. */
 static inline u64 below(u64 a, u64 b)

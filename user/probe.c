@@ -30,8 +30,8 @@ struct probe {
 	struct probe_options options;
 	struct ring_buffer *ring;
 	struct area books, sites, mappings, rows, losses;
-	probe_event event_call; /* while events are being read */
-	void *event_context;
+	const struct probe_calls *calls; /* while events are being read */
+	void *calls_context;
 };
 
 static char complaint[512]; /* the print callback of libbpf has no context */
@@ -120,6 +120,10 @@ static int size_maps(struct probe *probe)
 		{ s->maps.rows, o->max_rows },
 		{ s->maps.mappings, o->max_mappings },
 		{ s->maps.memos, o->memos },
+		{ s->maps.events, o->trial ? 4096 : bpf_map__max_entries(s->maps.events) },
+		{ s->maps.python_copies,
+		  o->trial ? 4096 : bpf_map__max_entries(s->maps.python_copies) },
+		{ s->maps.python_sent, o->trial ? 1 : bpf_map__max_entries(s->maps.python_sent) },
 	};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
@@ -128,11 +132,8 @@ static int size_maps(struct probe *probe)
 		if (error)
 			return error;
 	}
-	bpf_map__set_value_size(s->maps.stacks,
-				offsetof(struct stack_record, frames[o->max_frames]));
-	if (o->trial)
-		return bpf_map__set_max_entries(s->maps.events, 4096);
-	return 0;
+	return bpf_map__set_value_size(s->maps.stacks,
+				       offsetof(struct stack_record, frames[o->max_frames]));
 }
 
 struct bpf_program *probe__libbpf_program(const struct probe *probe, enum program program)
@@ -223,9 +224,18 @@ static int on_event(void *context, void *data, size_t size)
 {
 	struct probe *probe = context;
 
-	if (size < sizeof(struct event) || !probe->event_call)
+	if (size < sizeof(struct event) || !probe->calls)
 		return 0;
-	return probe->event_call(probe->event_context, data);
+	return probe->calls->event(probe->calls_context, data);
+}
+
+static int on_python_copy(void *context, void *data, size_t size)
+{
+	struct probe *probe = context;
+
+	if (size < sizeof(struct python_copy) || !probe->calls)
+		return 0;
+	return probe->calls->python_copy(probe->calls_context, data);
 }
 
 static int load(struct probe *probe)
@@ -256,7 +266,10 @@ static int load(struct probe *probe)
 	if (error)
 		return error;
 	probe->ring = ring_buffer__new(bpf_map__fd(s->maps.events), on_event, probe, NULL);
-	return probe->ring ? 0 : -errno;
+	if (!probe->ring)
+		return -errno;
+	return ring_buffer__add(probe->ring, bpf_map__fd(s->maps.python_copies), on_python_copy,
+				probe);
 }
 
 struct probe *probe__new(const struct probe_options *options)
@@ -352,6 +365,8 @@ struct probe_cost probe__cost(const struct probe *probe)
 
 		if (bpf_map__type(map) == BPF_MAP_TYPE_HASH)
 			cost.fixed += 16ULL * power_of_two(entries);
+		else if (bpf_map__type(map) == BPF_MAP_TYPE_LRU_HASH)
+			cost.fixed += 16ULL * power_of_two(entries) + entries * element_cost(map);
 		else if (bpf_map__type(map) == BPF_MAP_TYPE_ARRAY)
 			cost.fixed += entries * bpf_map__value_size(map);
 		else if (bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF)
@@ -551,14 +566,14 @@ int probe__event_fd(const struct probe *probe)
 	return ring_buffer__epoll_fd(probe->ring);
 }
 
-int probe__each_event(struct probe *probe, probe_event call, void *context)
+int probe__each_event(struct probe *probe, const struct probe_calls *calls, void *context)
 {
 	int result;
 
-	probe->event_call = call;
-	probe->event_context = context;
+	probe->calls = calls;
+	probe->calls_context = context;
 	result = ring_buffer__consume(probe->ring);
-	probe->event_call = NULL;
+	probe->calls = NULL;
 	return result < 0 ? result : 0;
 }
 

@@ -75,7 +75,6 @@ struct loss_record probe__losses(const struct probe *probe);
 /* Each returns non-zero to stop, which is then returned. */
 typedef int (*probe_site)(void *context, uint32_t site, const struct site_record *record);
 typedef int (*probe_block)(void *context, const struct block_key *key, const struct block *block);
-typedef int (*probe_event)(void *context, const struct event *event);
 int probe__each_site(struct probe *probe, probe_site call, void *context); /* those in use */
 int probe__each_block(struct probe *probe, probe_block call, void *context); /* idle ones, too */
 uint64_t probe__block_elements(const struct probe *probe); /* how many there are */
@@ -89,7 +88,11 @@ int probe__stack_ids(const struct probe *probe, uint64_t **ids, size_t *count);
 int probe__delete_stack(struct probe *probe, uint64_t id);
 
 int probe__event_fd(const struct probe *probe); /* readable when there are events */
-int probe__each_event(struct probe *probe, probe_event call, void *context);
+struct probe_calls {
+	int (*event)(void *context, const struct event *event);
+	int (*python_copy)(void *context, const struct python_copy *copy);
+};
+int probe__each_event(struct probe *probe, const struct probe_calls *calls, void *context);
 
 /* The tables of the unwinder. `mappings` and `rows` are arrays in the kernel's memory. */
 struct mapping_record *probe__mappings(const struct probe *probe, uint32_t *capacity);

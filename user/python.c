@@ -14,7 +14,7 @@
 #include "string_pool.h"
 
 enum {
-	LINES_KEPT_MAX = 64 << 20, /* bytes of line tables, of all processes */
+	CODES_KEPT_MAX = 64 << 20, /* bytes of all that is known of all processes' code */
 	SIGN_SHIFT = 24, /* the kernel side's 40 bits of an offset that may be -1 */
 };
 
@@ -25,10 +25,15 @@ struct image { /* what is known of an object */
 	UT_hash_handle hh;
 };
 
+struct code_key {
+	uint64_t address, identity;
+};
+
 struct named_code {
-	uint64_t key; /* address, and the low bits of its first line above bit 47 */
-	struct python_header header;
+	struct code_key key;
 	const char *function, *file;
+	unsigned int first_line;
+	int64_t size; /* bytes of instructions */
 	uint8_t *lines;
 	size_t lines_size;
 	UT_hash_handle hh;
@@ -47,7 +52,7 @@ struct pythons {
 	struct image *images;
 	struct python *processes;
 	struct string_pool *strings;
-	size_t lines_kept;
+	size_t kept; /* bytes of code */
 };
 
 struct pythons *pythons__new(void)
@@ -69,7 +74,7 @@ static void forget_codes(struct pythons *pythons, struct python *python)
 
 	HASH_ITER(hh, python->codes, code, next) {
 		HASH_DEL(python->codes, code);
-		pythons->lines_kept -= code->lines_size;
+		pythons->kept -= sizeof(*code) + code->lines_size;
 		free(code->lines);
 		free(code);
 	}
@@ -99,11 +104,18 @@ void pythons__free(struct pythons *pythons)
 	free(pythons);
 }
 
-void pythons__forget(struct pythons *pythons, pid_t pid)
+static struct python *find_process(const struct pythons *pythons, pid_t pid)
 {
 	struct python *python;
 
 	HASH_FIND(hh, pythons->processes, &pid, sizeof(pid), python);
+	return python;
+}
+
+void pythons__forget(struct pythons *pythons, pid_t pid)
+{
+	struct python *python = find_process(pythons, pid);
+
 	if (python)
 		forget(pythons, python);
 }
@@ -178,7 +190,7 @@ static int remember(struct pythons *pythons, pid_t pid, const struct image *imag
 
 	if (error)
 		return error;
-	HASH_FIND(hh, pythons->processes, &pid, sizeof(pid), python);
+	python = find_process(pythons, pid);
 	if (python && python->start_time == status.start_time && python->image == &image->python &&
 	    python->bias == bias)
 		return 0;
@@ -260,6 +272,37 @@ static struct python_space space_of(const struct python *python)
 	return space;
 }
 
+/* Takes what was read; `code`'s line table becomes ours. NULL: no memory. */
+static struct named_code *keep_code(struct pythons *pythons, struct python *python,
+				    const struct code_key *key, struct python_code *code)
+{
+	struct named_code *named = calloc(1, sizeof(*named));
+	struct python *other, *next;
+
+	if (!named)
+		return NULL;
+	named->key = *key;
+	named->function =
+		string_pool__add(pythons->strings, code->function, strlen(code->function));
+	named->file = string_pool__add(pythons->strings, code->file, strlen(code->file));
+	named->first_line = code->header.first_line;
+	named->size = (int64_t)code->header.size;
+	if (pythons->kept + sizeof(*named) + code->lines_size > CODES_KEPT_MAX)
+		HASH_ITER(hh, pythons->processes, other, next)
+			forget_codes(pythons, other);
+	if (named->function && named->file)
+		HASH_ADD(hh, python->codes, key, sizeof(named->key), named);
+	if (!named->hh.tbl) {
+		free(named);
+		return NULL;
+	}
+	named->lines = code->lines;
+	named->lines_size = code->lines_size;
+	code->lines = NULL;
+	pythons->kept += sizeof(*named) + named->lines_size;
+	return named;
+}
+
 /* Whether the pid still is the process that was detected, and not a later one. */
 static bool is_same_process(const struct python *python)
 {
@@ -268,101 +311,61 @@ static bool is_same_process(const struct python *python)
 	return !process__status(python->pid, &status) && status.start_time == python->start_time;
 }
 
-static struct named_code *add_code(struct python *python, uint64_t key)
+/* The code as it stands in the process, or in a copy, if it is that one still; NULL: it is not. */
+static struct named_code *read_code(struct pythons *pythons, struct python *python,
+				    const struct code_key *key, const struct python_copy *copy)
 {
-	struct named_code *named = calloc(1, sizeof(*named));
-
-	if (!named)
-		return NULL;
-	named->key = key;
-	HASH_ADD(hh, python->codes, key, sizeof(key), named);
-	if (named->hh.tbl)
-		return named;
-	free(named);
-	return NULL;
-}
-
-/* Takes what was read; `code`'s line table becomes ours. */
-static int keep_code(struct pythons *pythons, struct python *python, struct named_code **named,
-		     uint64_t key, struct python_code *code)
-{
-	const char *function =
-		string_pool__add(pythons->strings, code->function, strlen(code->function));
-	const char *file = string_pool__add(pythons->strings, code->file, strlen(code->file));
-
-	if (!function || !file)
-		return -ENOMEM;
-	if (pythons->lines_kept + code->lines_size > LINES_KEPT_MAX) {
-		struct python *other, *next;
-
-		HASH_ITER(hh, pythons->processes, other, next)
-			forget_codes(pythons, other);
-		*named = NULL;
-	}
-	if (!*named)
-		*named = add_code(python, key);
-	if (!*named)
-		return -ENOMEM;
-	pythons->lines_kept += code->lines_size - (*named)->lines_size;
-	free((*named)->lines);
-	(*named)->header = code->header;
-	(*named)->function = function;
-	(*named)->file = file;
-	(*named)->lines = code->lines;
-	(*named)->lines_size = code->lines_size;
-	code->lines = NULL;
-	return 0;
-}
-
-/*
- * Brings `*named`, NULL when the code has no name yet, up to date with the process's memory. What
- * is not there, or is another code object, changes nothing.
- */
-static int refresh(struct pythons *pythons, struct python *python, uint64_t address,
-		   unsigned int first_line, struct named_code **named)
-{
-	uint64_t key = address | (uint64_t)first_line << 48;
 	struct python_space space = space_of(python);
+	struct named_code *named = NULL;
 	struct python_code code;
-	struct python_header header;
-	int error = python_header__read(&space, address, &header);
 
-	if (!error && (header.first_line & 0xfff) != first_line)
-		error = -ENOENT;
-	if (error || (*named && !memcmp(&header, &(*named)->header, sizeof(header))))
-		return error;
-	error = python_code__read(&space, address, &code);
-	if (error)
-		return error;
-	if ((code.header.first_line & 0xfff) != first_line || !is_same_process(python))
-		error = -ENOENT;
-	if (!error)
-		error = keep_code(pythons, python, named, key, &code);
+	space.copy = copy;
+	if (python_code__read(&space, key->address, &code))
+		return NULL;
+	if ((code.header.identity == key->identity ||
+	     code.header.other_identity == key->identity) &&
+	    (copy || is_same_process(python)))
+		named = keep_code(pythons, python, key, &code);
 	python_code__free(&code);
-	return error;
+	return named;
 }
 
-int pythons__name(struct pythons *pythons, pid_t pid, uint64_t code, unsigned int first_line,
-		  uint64_t instruction, struct name *name)
+static struct named_code *find_code(const struct python *python, const struct code_key *key)
 {
-	uint64_t key = code | (uint64_t)first_line << 48;
-	int64_t offset = (int64_t)(instruction << SIGN_SHIFT) >> SIGN_SHIFT;
 	struct named_code *named;
-	struct python *python;
-	int error;
 
-	HASH_FIND(hh, pythons->processes, &pid, sizeof(pid), python);
-	if (!python || code >> 48 || first_line >> 12)
+	HASH_FIND(hh, python->codes, key, sizeof(*key), named);
+	return named;
+}
+
+void pythons__learn(struct pythons *pythons, pid_t pid, const struct python_copy *copy)
+{
+	struct code_key key = { copy->key.code, copy->key.identity };
+	struct python *python = find_process(pythons, pid);
+
+	if (!python || find_code(python, &key))
+		return;
+	if (!read_code(pythons, python, &key, copy))
+		read_code(pythons, python, &key, NULL); /* longer than the copy */
+}
+
+int pythons__name(struct pythons *pythons, pid_t pid, uint64_t code, uint64_t instruction,
+		  struct name *name)
+{
+	struct code_key key = { FRAME_ADDRESS(code), FRAME_IDENTITY(code, instruction) };
+	int64_t offset = (int64_t)(instruction << SIGN_SHIFT) >> SIGN_SHIFT;
+	struct python *python = find_process(pythons, pid);
+	struct named_code *named;
+
+	if (!python)
 		return -ENOENT;
-	HASH_FIND(hh, python->codes, &key, sizeof(key), named);
-	error = refresh(pythons, python, code, first_line, &named);
+	named = find_code(python, &key);
 	if (!named)
-		return error ? error : -ENOENT;
-	if (offset >= (int64_t)named->header.size)
+		named = read_code(pythons, python, &key, NULL);
+	if (!named || offset >= named->size)
 		return -ENOENT;
 	*name = (struct name){ .function = named->function, .file = named->file };
 	name->line = python_lines__find(python->image->version->lines, named->lines,
-					named->lines_size, (unsigned int)named->header.first_line,
-					offset);
+					named->lines_size, named->first_line, offset);
 	return 0;
 }

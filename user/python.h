@@ -28,15 +28,18 @@ int pythons__detect(struct pythons *pythons, struct objects *objects, pid_t pid,
 		    const struct mappings *mappings, struct python_record *record,
 		    const char **reason);
 
+/* Names a code object of `pid` from what the kernel side sent of it: it may be gone already. */
+void pythons__learn(struct pythons *pythons, pid_t pid, const struct python_copy *copy);
+
 /*
- * Names a frame as the kernel captured it: FRAME_ADDRESS and FRAME_FIRST_LINE of the code's word,
- * FRAME_OFFSET of the instruction's. `function` is the qualified name (to 3.10, which has none, the
- * name), `file` is co_filename, `line` is 0 where the code has none. Names are kept: a code object
- * that was named once has them when it is gone, and when its process is. -ENOENT: it was gone, or
- * replaced, before it was ever named. The strings live as long as `pythons`.
+ * Names a frame by the two words that the kernel captured. `function` is the qualified name (to
+ * 3.10, which has none, the name), `file` is co_filename, `line` is 0 where the code has none.
+ * Names are kept: a code object that was named once has them when it is gone, and when its process
+ * is. -ENOENT: it was gone, or replaced, before it was ever named. The strings live as long as
+ * `pythons`.
  */
-int pythons__name(struct pythons *pythons, pid_t pid, uint64_t code, unsigned int first_line,
-		  uint64_t instruction, struct name *name);
+int pythons__name(struct pythons *pythons, pid_t pid, uint64_t code, uint64_t instruction,
+		  struct name *name);
 
 /*
  * Forgets the process and its names: to be called at its exec, before pythons__detect looks at the

@@ -10,7 +10,6 @@
 enum {
 	NAME_MAX_CHARACTERS = 4096, /* what is longer is cut */
 	LINES_MAX = 1 << 20, /* bytes of a table */
-	HEADER_SIZE = 144, /* every version's fields lie in these first bytes */
 	UTF8_MAX = 4,
 };
 
@@ -27,12 +26,56 @@ struct str_head { /* PyASCIIObject */
 	uint32_t padding;
 };
 
+static uint64_t field(const uint8_t *bytes, uint16_t offset)
+{
+	uint64_t value;
+
+	memcpy(&value, bytes + offset, sizeof(value));
+	return value;
+}
+
+/* Of a code object, all that is read of it. */
+static size_t header_size(const struct python_version *version)
+{
+	return version->frames.code_parts + sizeof(((struct python_marks *)0)->parts);
+}
+
+static int read_copy(const struct python_space *space, uint64_t address, void *buffer, size_t size)
+{
+	const struct python_copy *copy = space->copy;
+	const struct python_version *version = space->version;
+	const struct {
+		uint64_t address;
+		const uint8_t *bytes;
+		size_t size;
+	} pieces[] = {
+		{ copy->key.code, copy->bytes, header_size(version) },
+		{ field(copy->bytes, version->code_name), copy->name, copy->name_size },
+		{ field(copy->bytes, version->frames.code_file), copy->file, copy->file_size },
+		{ field(copy->bytes, version->code_lines), copy->lines, copy->lines_size },
+		{ field(copy->bytes, version->frames.code_bytes), copy->head, copy->head_size },
+	};
+
+	for (size_t i = 0; i < sizeof(pieces) / sizeof(*pieces); i++) {
+		uint64_t at = address - pieces[i].address;
+
+		if (at > pieces[i].size || size > pieces[i].size - at)
+			continue;
+		memcpy(buffer, pieces[i].bytes + at, size);
+		return 0;
+	}
+	return -ENOENT;
+}
+
 int python_space__read(const struct python_space *space, uint64_t address, void *buffer,
 		       size_t size)
 {
 	struct iovec local = { buffer, size }, remote = { (void *)(uintptr_t)address, size };
-	ssize_t n = process_vm_readv(space->pid, &local, 1, &remote, 1, 0);
+	ssize_t n;
 
+	if (space->copy)
+		return read_copy(space, address, buffer, size);
+	n = process_vm_readv(space->pid, &local, 1, &remote, 1, 0);
 	if (n < 0)
 		return errno == EFAULT || errno == ESRCH ? -ENOENT : -errno;
 	return (size_t)n == size ? 0 : -ENOENT;
@@ -48,18 +91,10 @@ static bool lives(const struct object_head *object, uint64_t type)
 	       !(object->references >> 32 & 0xffff);
 }
 
-static uint64_t field(const uint8_t *bytes, uint16_t offset)
-{
-	uint64_t value;
-
-	memcpy(&value, bytes + offset, sizeof(value));
-	return value;
-}
-
 /* To 3.10 the instructions are a bytes object of their own. */
 static int read_code_size(const struct python_space *space, const uint8_t *bytes, uint64_t *size)
 {
-	uint64_t instructions = field(bytes, space->version->code_bytes);
+	uint64_t instructions = field(bytes, space->version->frames.code_bytes);
 	struct object_head object;
 	int error = python_space__read(space, instructions, &object, sizeof(object));
 
@@ -69,13 +104,45 @@ static int read_code_size(const struct python_space *space, const uint8_t *bytes
 	return error;
 }
 
-int python_header__read(const struct python_space *space, uint64_t address,
-			struct python_header *header)
+/* What the kernel side reads of it: see bpf/python.bpf.h. Marks nothing where there is nothing. */
+static void mark_file(const struct python_space *space, uint64_t file, struct python_marks *marks)
+{
+	enum { ASCII = 1 << 6, END = sizeof(marks->file_end) };
+	struct str_head str;
+	uint64_t size;
+
+	if (python_space__read(space, file, &str, sizeof(str)) || !(str.state & ASCII))
+		return;
+	size = str.object.size < END ? str.object.size : END;
+	file += space->version->ascii_size + str.object.size - size;
+	if (!size || !python_space__read(space, file, marks->file_end, size))
+		marks->file_length = str.object.size;
+}
+
+static void identify(const struct python_space *space, const uint8_t *bytes,
+		     struct python_header *header)
+{
+	const struct python_record *at = &space->version->frames;
+	struct python_marks marks = { .first_line = header->first_line };
+
+	memcpy(marks.parts, bytes + at->code_parts, sizeof(marks.parts));
+	if (at->code_version)
+		marks.version = (uint32_t)field(bytes, at->code_version);
+	header->identity = header->other_identity = python_identity(&marks);
+	if (at->code_version || !PYTHON_RUNS_ONCE((uint32_t)field(bytes, at->code_flags)))
+		return;
+	mark_file(space, header->file, &marks);
+	header->identity = python_identity(&marks);
+}
+
+/* -ENOENT when there is no code object at `address`, or none that lives. */
+static int read_header(const struct python_space *space, uint64_t address,
+		       struct python_header *header)
 {
 	const struct python_version *version = space->version;
-	uint8_t bytes[HEADER_SIZE];
+	uint8_t bytes[sizeof(((struct python_copy *)0)->bytes)];
 	struct object_head object;
-	int error = python_space__read(space, address, bytes, sizeof(bytes));
+	int error = python_space__read(space, address, bytes, header_size(version));
 
 	if (error)
 		return error;
@@ -83,13 +150,14 @@ int python_header__read(const struct python_space *space, uint64_t address,
 	if (!lives(&object, space->code_type))
 		return -ENOENT;
 	*header = (struct python_header){
-		.file = field(bytes, version->code_file),
+		.file = field(bytes, version->frames.code_file),
 		.name = field(bytes, version->code_name),
 		.lines = field(bytes, version->code_lines),
 		.size = object.size * 2,
-		.first_line = (uint32_t)field(bytes, version->code_first_line),
+		.first_line = (uint32_t)field(bytes, version->frames.code_first_line),
 	};
-	return version->code_bytes ? read_code_size(space, bytes, &header->size) : 0;
+	identify(space, bytes, header);
+	return version->frames.code_bytes ? read_code_size(space, bytes, &header->size) : 0;
 }
 
 /*
@@ -200,7 +268,7 @@ static int confirm(const struct python_space *space, uint64_t address,
 		   const struct python_code *code)
 {
 	struct python_header now;
-	int error = python_header__read(space, address, &now);
+	int error = read_header(space, address, &now);
 
 	if (error)
 		return error;
@@ -212,7 +280,7 @@ int python_code__read(const struct python_space *space, uint64_t address, struct
 	int error;
 
 	*code = (struct python_code){ 0 };
-	error = python_header__read(space, address, &code->header);
+	error = read_header(space, address, &code->header);
 	if (!error)
 		error = read_str(space, code->header.name, &code->function);
 	if (!error)

@@ -16,12 +16,15 @@ struct python_space { /* where an interpreter's objects are */
 	pid_t pid;
 	const struct python_version *version;
 	uint64_t code_type, str_type, bytes_type; /* addresses of PyCode_Type and so on */
+	const struct python_copy *copy; /* read in this instead; NULL: in the process itself */
 };
 
-struct python_header { /* what tells one code object from another */
+struct python_header { /* what a code object is made of */
 	uint64_t file, name, lines; /* addresses of its parts */
 	uint64_t size; /* of its instructions, bytes */
-	uint64_t first_line;
+	uint32_t first_line;
+	/* python_identity; and what it is where the kernel side could not read the file's name */
+	uint32_t identity, other_identity;
 };
 
 struct python_code {
@@ -34,10 +37,10 @@ struct python_code {
 /* Exactly `size` bytes at `address`; 0, -ENOENT when they are not there, or -errno. */
 int python_space__read(const struct python_space *space, uint64_t address, void *buffer,
 		       size_t size);
-/* 0; -ENOENT when there is no code object at `address`, or none that lives; else -errno. */
-int python_header__read(const struct python_space *space, uint64_t address,
-			struct python_header *header);
-/* The whole object, to be freed by python_code__free. Returns as above. */
+/*
+ * The whole object, to be freed by python_code__free. 0; -ENOENT when there is no code object at
+ * `address`, or none that lives; else -errno.
+ */
 int python_code__read(const struct python_space *space, uint64_t address, struct python_code *code);
 void python_code__free(struct python_code *code);
 

@@ -21,10 +21,8 @@ struct python_version {
 	uint16_t holder; /* gilstate.tstate_current; to 3.9 */
 	uint16_t interpreters; /* interpreters.head; from 3.13 on _Py_DebugOffsets says it */
 	/* In a code object: */
-	uint16_t code_first_line, code_file,
-		code_name; /* code_name: the qualified one if it has it */
+	uint16_t code_name; /* the qualified one if it has it */
 	uint16_t code_lines; /* its table of lines, a bytes object */
-	uint16_t code_bytes; /* to 3.10, the bytes object with its instructions; else 0 */
 	enum python_lines lines;
 	/* What stands before the characters of a str: */
 	uint16_t ascii_size, compact_size;

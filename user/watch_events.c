@@ -365,9 +365,23 @@ static int on_event(void *context, const struct event *event)
 	return 0;
 }
 
+static int on_python_copy(void *context, const struct python_copy *copy)
+{
+	struct watch *watch = context;
+	const struct watched *watched = watch__find(watch, copy->key.book);
+	const struct book *book = probe__book(watch->probe, copy->key.book);
+
+	/* After exec the pid's names are another program's. */
+	if (watched && !watched->ignored && book && book->state != BOOK_REPLACED)
+		pythons__learn(watch->pythons, watched->pid, copy);
+	return 0;
+}
+
 void watch__handle(struct watch *watch)
 {
-	probe__each_event(watch->probe, on_event, watch);
+	static const struct probe_calls calls = { on_event, on_python_copy };
+
+	probe__each_event(watch->probe, &calls, watch);
 }
 
 /* Processes that came since the last look may bring allocators that nobody had mapped before. */

@@ -22,6 +22,7 @@
 
 #include "user/python.h"
 #include "user/python_version.h"
+#include "python_marks.h"
 
 enum { LINE_MAX_SIZE = 16384, DOOMED_KEPT = 50 };
 
@@ -33,6 +34,7 @@ struct child {
 struct code {
 	uint64_t address;
 	unsigned int first_line, size;
+	uint32_t identity;
 	char function[256], file[5000];
 };
 
@@ -101,6 +103,21 @@ static void decode_hex(const char *hex, char *text)
 	*text = 0;
 }
 
+static int name_code(struct pythons *pythons, pid_t pid, const struct code *code,
+		     uint64_t instruction, struct name *name)
+{
+	return pythons__name(pythons, pid, code_word(code->address, code->identity),
+			     instruction_word(instruction, code->identity), name);
+}
+
+/* Sets the identity as the kernel side sees it. */
+static void identify(struct code *code, pid_t pid, const struct python_record *python)
+{
+	struct python_marks marks = marks_of(pid, python, code->address);
+
+	code->identity = python_identity(&marks);
+}
+
 static bool parse_code(const char *line, struct code *code)
 {
 	char function[600], file[10000];
@@ -132,9 +149,7 @@ static void assert_named(struct pythons *pythons, pid_t pid, const struct code *
 {
 	struct name name;
 
-	assert_int_equal(pythons__name(pythons, pid, code->address, code->first_line & 0xfff,
-				       instruction & 0xffffffffff, &name),
-			 0);
+	assert_int_equal(name_code(pythons, pid, code, instruction, &name), 0);
 	assert_string_equal(name.function, code->function);
 	assert_string_equal(name.file, code->file);
 	if (name.line != line)
@@ -148,9 +163,7 @@ static void assert_unnamed(struct pythons *pythons, pid_t pid, const struct code
 {
 	struct name name;
 
-	assert_int_equal(pythons__name(pythons, pid, code->address, code->first_line & 0xfff, 0,
-				       &name),
-			 -ENOENT);
+	assert_int_equal(name_code(pythons, pid, code, 0, &name), -ENOENT);
 }
 
 static bool is_doomed(const struct code *code)
@@ -162,8 +175,8 @@ static bool is_doomed(const struct code *code)
  * Every code that the child tells of behind `code`, each of its instructions; doomed ones from the
  * 51st on are kept for later without being named. Returns how many codes there were.
  */
-static size_t check_codes(struct pythons *pythons, struct child *child, struct code code,
-			  struct code *doomed)
+static size_t check_codes(struct pythons *pythons, struct child *child,
+			  const struct python_record *python, struct code code, struct code *doomed)
 {
 	static char line[LINE_MAX_SIZE];
 	size_t codes = 0, doomed_count = 0;
@@ -172,6 +185,7 @@ static size_t check_codes(struct pythons *pythons, struct child *child, struct c
 	for (read_line(child, line); strcmp(line, "done"); read_line(child, line)) {
 		if (parse_code(line, &code)) {
 			codes++;
+			identify(&code, child->pid, python);
 			if (is_doomed(&code))
 				doomed[doomed_count++] = code;
 			if (doomed_count > DOOMED_KEPT)
@@ -193,7 +207,9 @@ static void check_hostile_words(struct pythons *pythons, pid_t pid, const struct
 	struct code other = *code;
 	struct name name;
 
-	other.first_line++;
+	other.identity ^= 1;
+	assert_unnamed(pythons, pid, &other);
+	other.identity ^= 1 ^ 1U << 31;
 	assert_unnamed(pythons, pid, &other);
 	other = *code;
 	other.address += 8;
@@ -203,15 +219,15 @@ static void check_hostile_words(struct pythons *pythons, pid_t pid, const struct
 	other.address = 0x7fffffffffff;
 	assert_unnamed(pythons, pid, &other);
 	assert_unnamed(pythons, getpid(), code);
-	assert_int_equal(pythons__name(pythons, pid, code->address, code->first_line, code->size,
-				       &name),
-			 -ENOENT);
+	assert_int_equal(name_code(pythons, pid, code, code->size, &name), -ENOENT);
 }
 
-static void check_gone(struct pythons *pythons, struct child *child, const struct code *doomed)
+static void check_gone(struct pythons *pythons, struct child *child,
+		       const struct python_record *python, const struct code *doomed)
 {
 	char line[LINE_MAX_SIZE];
-	struct code old = { 0 }, new = { .function = "doomed", .file = "/doomed.py" };
+	struct code old, new = { .function = "doomed", .file = "/doomed.py" };
+	struct python_marks marks;
 
 	tell(child, "drop");
 	read_line(child, line);
@@ -222,13 +238,15 @@ static void check_gone(struct pythons *pythons, struct child *child, const struc
 		assert_unnamed(pythons, child->pid, &doomed[i]);
 	tell(child, "replace");
 	read_line(child, line);
-	assert_int_equal(sscanf(line, "replaced %lx %u %lx %u", &old.address, &old.first_line,
-				&new.address, &new.first_line),
-			 4);
-	assert_int_equal(old.address, new.address);
+	assert_int_equal(sscanf(line, "replaced %lx %u", &new.address, &new.first_line), 2);
+	identify(&new, child->pid, python);
+	marks = marks_of(child->pid, python, new.address);
+	marks.first_line = 4;
+	old = new;
+	old.identity = python_identity(&marks);
 	for (int i = 0; i < DOOMED_KEPT; i++) /* not one that was named before it was freed */
-		if (doomed[i].address == old.address && doomed[i].first_line == old.first_line)
-			old.first_line = 1000;
+		if (doomed[i].address == old.address && doomed[i].identity == old.identity)
+			old.identity ^= 1;
 	assert_unnamed(pythons, child->pid, &old);
 	assert_named(pythons, child->pid, &new, -1, new.first_line);
 }
@@ -256,9 +274,10 @@ static void check_version(const char *path)
 			break;
 		read_line(&child, line);
 	}
+	identify(&first, child.pid, &record);
 	check_hostile_words(pythons, child.pid, &first);
-	assert_true(check_codes(pythons, &child, first, doomed) > 150);
-	check_gone(pythons, &child, doomed);
+	assert_true(check_codes(pythons, &child, &record, first, doomed) > 150);
+	check_gone(pythons, &child, &record, doomed);
 	end(&child);
 	/* What was named stays when the process is gone, until it is forgotten. */
 	assert_named(pythons, child.pid, &doomed[0], -1, doomed[0].first_line);

@@ -17,12 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "user/python.h"
+#include "python_marks.h"
 
 enum { FRAMES = 256, LINE_SIZE = 256 };
 
@@ -37,15 +37,6 @@ struct child {
 	FILE *out;
 	int in;
 };
-
-static uint64_t peek(pid_t pid, uint64_t address, size_t size)
-{
-	uint64_t value = 0;
-	struct iovec local = { &value, size }, remote = { (void *)(uintptr_t)address, size };
-
-	assert_int_equal(process_vm_readv(pid, &local, 1, &remote, 1, 0), size);
-	return value;
-}
 
 static uint64_t thread_base(pid_t thread)
 {
@@ -90,12 +81,13 @@ static void name_frame(struct pythons *pythons, const struct python_record *pyth
 {
 	uint64_t mask = ~(uint64_t)python->code_pointer_mask;
 	uint64_t code = peek(pid, frame + python->frame_code, 8) & mask;
-	unsigned int first_line = peek(pid, code + python->code_first_line, 4) & 0xfff;
+	struct python_marks marks = marks_of(pid, python, code);
+	uint32_t identity = python_identity(&marks);
 	uint64_t instruction = instruction_of(python, pid, frame, code);
 	struct name name;
 
-	assert_int_equal(pythons__name(pythons, pid, code, first_line, instruction & 0xffffffffff,
-				       &name),
+	assert_int_equal(pythons__name(pythons, pid, code_word(code, identity),
+				       instruction_word(instruction, identity), &name),
 			 0);
 	snprintf(walked->function, sizeof(walked->function), "%s", name.function);
 	walked->line = name.line;

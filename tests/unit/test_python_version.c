@@ -76,13 +76,19 @@ static void test_offsets(void **state)
 	NEXT(frames.interpreter_next);
 	NEXT(frames.interpreter_threads);
 	assert_next(offsets, "PyThreadState.next", 8); /* TSTATE_NEXT of bpf/python_state.bpf.h */
-	NEXT(code_file);
+	NEXT(frames.code_file);
+	NEXT(frames.code_flags);
+	NEXT(frames.code_version);
 	NEXT(code_name);
 	NEXT(code_lines);
-	NEXT(code_bytes);
+	NEXT(frames.code_bytes);
 	NEXT(ascii_size);
 	NEXT(compact_size);
-	assert_int_equal(version->code_first_line, version->frames.code_first_line);
+	/* struct python_marks, and what the kernel side knows of a str. */
+	assert_true(version->frames.code_parts <= version->frames.code_file);
+	assert_int_equal(version->frames.code_parts + 2 * 8, version->code_name);
+	assert_int_equal(version->frames.code_parts + 3 * 8, version->code_lines);
+	assert_true(version->frames.code_version || version->ascii_size == 48);
 	/* struct python_state of bpf/unwind.bpf.h; later versions have no frame beside it. */
 	if (version->frames.anchor == PYTHON_ANCHOR_CFRAME)
 		assert_int_equal(version->frames.tstate_cframe - version->frames.tstate_frame,

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Names of Python code that is gone before anybody can look, with other code at its address thereafter.
+load helper
+
+# The blocks that the program tells of: `n` as there, or -100: a Holder's.
+PLACES='def places: .sites[] | select(.alloc_count > 0) | ((.alloc_bytes / .alloc_count - 70001) / 100) as $n
+	| select($n == ($n | floor) and ($n >= 0 or $n == -100))
+	| [.stack[] | select(.kind == "python")] as $python
+	| {$n, count: .alloc_count, "end": .end, chain: [$python[] | .function // "?" | sub(".*\\."; "")],
+		place: ($python[0] | "\(.file // "?"):\(.line)")};'
+
+names() { # PROGRAM
+	[[ -x $1 ]] || skip "$1 is not there"
+	workload "$1" -S -E -B "$ROOT/tests/fixtures/passing.py"
+	observed --depth 0 --family heap
+	[[ $(grep '^{' "$T/truth" | jq .again) -gt 0 ]] # code came to an address that other code had had
+	jq -c "$PLACES"'places | select(.n >= 0)' "$SNAPSHOT" >"$T/places"
+	equal 100 "$(jq -s 'map(.count) | add' "$T/places")" "blocks"
+	equal '' "$(jq -c 'select(.place != "/\(.n):1")' "$T/places")" "code with another's name, or none"
+	snapshot_says "$PLACES"'[places | select(.n < 0)] | (map(.count) | add) == 100
+		and all(.[]; .end == null and .chain == ["__init__", "holders", "<module>"])'
+	finish
+}
+
+@test "Debian's python3.11" { names /usr/bin/python3.11; }
+@test "CPython 3.8" { names ~/.pyenv/versions/3.8.18/bin/python3.8; }
+@test "CPython 3.9" { names ~/.pyenv/versions/3.9.18/bin/python3.9; }
+@test "CPython 3.10" { names ~/.pyenv/versions/3.10.13/bin/python3.10; }
+@test "CPython 3.11" { names ~/.pyenv/versions/3.11.7/bin/python3.11; }
+@test "CPython 3.12" { names ~/.pyenv/versions/3.12.1/bin/python3.12; }
+@test "CPython 3.13" { names ~/.pyenv/versions/3.13.0/bin/python3.13; }

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MEMWATCH_PYTHON_MARKS_H
+#define MEMWATCH_PYTHON_MARKS_H
+/*
+ * What the kernel side says of a code object, read by nothing but a struct python_record. cmocka.h
+ * and what it needs must be included before.
+ */
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "bpf/memwatch.h"
+
+static inline void peek_at(pid_t pid, uint64_t address, void *buffer, size_t size)
+{
+	struct iovec local = { buffer, size }, remote = { (void *)(uintptr_t)address, size };
+
+	assert_int_equal(process_vm_readv(pid, &local, 1, &remote, 1, 0), size);
+}
+
+static inline uint64_t peek(pid_t pid, uint64_t address, size_t size)
+{
+	uint64_t value = 0;
+
+	peek_at(pid, address, &value, size);
+	return value;
+}
+
+static inline struct python_marks marks_of(pid_t pid, const struct python_record *python,
+					   uint64_t code)
+{
+	struct python_marks marks = { 0 };
+	uint64_t file = peek(pid, code + python->code_file, 8), size;
+
+	peek_at(pid, code + python->code_parts, marks.parts, sizeof(marks.parts));
+	marks.first_line = peek(pid, code + python->code_first_line, 4);
+	if (python->code_version) {
+		marks.version = peek(pid, code + python->code_version, 4);
+		return marks;
+	}
+	/* To 3.11 a str has its length at 16, bit 6 of the byte at 32 if it is ASCII, then 48. */
+	if (!PYTHON_RUNS_ONCE(peek(pid, code + python->code_flags, 4)) ||
+	    !(peek(pid, file + 32, 1) & 1 << 6))
+		return marks;
+	marks.file_length = peek(pid, file + 16, 8);
+	size = marks.file_length < 16 ? marks.file_length : 16;
+	if (size)
+		peek_at(pid, file + 48 + marks.file_length - size, marks.file_end, size);
+	return marks;
+}
+
+/* A frame's two words. */
+static inline uint64_t code_word(uint64_t code, uint32_t identity)
+{
+	return (uint64_t)FRAME_TAG_CODE << 60 | (uint64_t)(identity & 0xfff) << 48 | code;
+}
+
+static inline uint64_t instruction_word(uint64_t instruction, uint32_t identity)
+{
+	return (uint64_t)FRAME_TAG_INSTRUCTION << 60 | (uint64_t)(identity >> 12) << 40 |
+	       FRAME_OFFSET(instruction);
+}
+
+#endif
