@@ -131,14 +131,14 @@ static __noinline bool thread__is_nested(struct thread *thread, struct book *boo
 
 /*
  * The remembered call never came back, so what it took off the books is where it was. One whose
- * exits have probes of their own has thrown. While links are made anew it is most likely this very
- * call, which another link has just seen: no loss, and it is about to be remembered again.
+ * exits have probes of their own has thrown. While links are made anew one at the same slot is most
+ * likely this very call, which another link has just seen: no loss, it will be remembered again.
  */
-static __noinline void thread__abandon(struct thread *thread, struct book *book)
+static __noinline void thread__abandon(struct thread *thread, struct book *book, u64 slot)
 {
 	if (!thread || !book)
 		return;
-	if (!linked_twice) {
+	if (!linked_twice || slot != thread->slot) {
 		if (thread->cookie & COOKIE_NO_RETURN)
 			__sync_fetch_and_add(&book->failed_count, 1);
 		else
@@ -297,7 +297,7 @@ static __noinline bool call__enter(struct pt_regs *regs, u64 cookie)
 	if (thread->kind) {
 		if (thread__is_nested(thread, book, slot, regs->bp))
 			return false;
-		thread__abandon(thread, book);
+		thread__abandon(thread, book, slot);
 	}
 	if (kind == ENTRY_FREE) {
 		free__enter(thread, book, regs, cookie, slot);
