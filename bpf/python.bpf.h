@@ -73,9 +73,11 @@ static inline bool python__identify(const struct python_record *python, struct p
 }
 
 /* A read of user memory takes 130 ns: mostly one for the frame, one for its code. */
-static inline bool python__read(const struct python_record *python, u64 address,
-				struct python_room *room, struct python_frame *frame)
+__noinline bool python__read(const struct python_record *python, u64 address,
+			     struct python_room *room, struct python_frame *frame)
 {
+	if (!python || !room || !frame)
+		return false;
 	frame->frame = address;
 	frame->marker = frame->identity = 0;
 	if (bpf_probe_read_user(room->bytes, python->frame_size & PYTHON_FIELD,
