@@ -165,22 +165,21 @@ static inline u32 copy__object(void *to, u64 room, u64 from, u64 head)
 }
 
 /* Code that is met for the first time, which is what was read last, is sent to user space. */
-__noinline int python__send(struct walk *walk, const struct python_record *python)
+__noinline int python__send(struct walk *walk, const struct python_record *python, u64 code,
+			    u32 identity)
 {
 	/* Of a str of one byte a character, at most; of a bytes object. */
 	enum { STR_HEAD = 72, BYTES_HEAD = 32 };
 	struct python_room *room;
 	struct python_copy *copy;
-	u8 sent = 1;
 
-	if (!walk || !python ||
-	    bpf_map_update_elem(&python_sent, &walk->python_key, &sent, BPF_NOEXIST))
+	if (!walk || !python)
 		return 0;
 	copy = bpf_ringbuf_reserve(&python_copies, sizeof(*copy), 0);
 	if (!copy)
 		return 0;
 	room = &walk->python_room;
-	copy->key = walk->python_key;
+	copy->key = (struct python_key){ code, identity, walk->book };
 	__builtin_memcpy(copy->bytes, room->bytes, sizeof(copy->bytes));
 	copy->name_size =
 		copy__object(copy->name, sizeof(copy->name), room->marks.parts[2], STR_HEAD);
@@ -201,6 +200,7 @@ __noinline int python__step(struct walk *walk, const struct python_record *pytho
 {
 	struct python_frame frame = {};
 	struct python_list *list;
+	struct python_key key;
 
 	if (!walk || !python)
 		return 0;
@@ -228,11 +228,13 @@ __noinline int python__step(struct walk *walk, const struct python_record *pytho
 					 (u64)(frame.identity >> 12) << 40 |
 					 FRAME_OFFSET(python__offset(python, &frame)));
 		walk->record.book = walk->book; /* code objects are one process's */
-		walk->python_key.code = frame.code;
-		walk->python_key.identity = frame.identity;
-		walk->python_key.book = walk->book;
-		if (!bpf_map_lookup_elem(&python_sent, &walk->python_key))
-			python__send(walk, python);
+		key.code = frame.code;
+		key.identity = frame.identity;
+		key.book = walk->book;
+		/* The value is nothing. 6.1 wants both on the stack, or in a map. */
+		if (!bpf_map_lookup_elem(&python_sent, &key) &&
+		    !bpf_map_update_elem(&python_sent, &key, &key, BPF_NOEXIST))
+			python__send(walk, python, frame.code, frame.identity);
 	}
 	list->frame = frame.back;
 	walk->in_python = frame.back && !python__is_last(python, &frame);

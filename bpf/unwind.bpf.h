@@ -79,7 +79,6 @@ struct walk {
 	struct python_list lists[PYTHON_STATES]; /* of these states */
 	struct python_search search; /* here, for 6.1 allows little stack */
 	struct python_room python_room;
-	struct python_key python_key;
 	u32 python_count;
 	bool python_begun;   /* the thread's own state was looked at */
 	bool python_own;     /* and is states[0] */
