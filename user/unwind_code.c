@@ -17,13 +17,13 @@ struct unwind_code {
 	struct paths paths;
 };
 
-struct unwind_code *unwind_code__new(size_t size)
+struct unwind_code *unwind_code__new(size_t size, size_t ranges)
 {
 	struct unwind_code *code = calloc(1, sizeof(*code));
 
 	if (!code)
 		return NULL;
-	if (paths__init(&code->paths, size))
+	if (paths__init(&code->paths, size + ranges))
 		return code;
 	unwind_code__free(code);
 	return NULL;
@@ -98,6 +98,19 @@ static uint32_t paths__end_of_hole(const struct paths *paths, uint32_t position,
 	return position;
 }
 
+/* The first position of a hole that is no padding, or the hole's end. */
+static uint32_t paths__skip_padding(struct paths *paths, uint32_t position, uint32_t end)
+{
+	size_t length = 1;
+
+	while (position < end && length && paths->at[position] == UNSEEN) {
+		length = frame_decoder__padding(&paths->decoder, paths->space.bytes + position,
+						end - position);
+		position += (uint32_t)length;
+	}
+	return position;
+}
+
 /*
  * Code of the function that no path has met, among code of it: only its jumps through tables can
  * lead there, so what holds at those holds here.
@@ -124,24 +137,24 @@ static void paths__pass(const struct paths *paths, uint32_t position, uint32_t *
 		*owner = *root;
 }
 
+/* Each byte is looked at once, however little of a hole is met from where it is entered. */
 static int paths__fill_holes(struct paths *paths, const struct range *range)
 {
 	uint32_t position = range->start, root = UNWIND_NOWHERE, owner = UNWIND_NOWHERE;
 	int err = 0;
 
 	while (position < range->end && !err) {
-		uint32_t end;
-
 		if (paths->at[position] != UNSEEN) {
 			paths__pass(paths, position++, &owner, &root);
 			continue;
 		}
-		end = paths__end_of_hole(paths, position, range->end);
-		position = space__skip_padding(&paths->space, &paths->decoder, position, end);
-		if (position < end && root != UNWIND_NOWHERE && root == owner)
+		position = paths__skip_padding(paths, position, range->end);
+		if (paths->at[position] != UNSEEN)
+			continue;
+		if (position < range->end && root != UNWIND_NOWHERE && root == owner)
 			err = paths__enter_hole(paths, root, position);
-		if (position < end && paths->at[position] == UNSEEN)
-			position = end;
+		if (paths->at[position] == UNSEEN)
+			position = paths__end_of_hole(paths, position, range->end);
 	}
 	return err;
 }
@@ -268,14 +281,15 @@ bool unwind_code__keeps_frame_pointers(const struct unwind_code *code)
 }
 
 /* Nobody is in padding; that it is there matters only where a function begins behind it. */
-static int paths__emit_hole(struct paths *paths, uint64_t address, uint32_t position, uint32_t end,
-			    unwind_code_emit emit, void *context)
+static int paths__emit_hole(struct paths *paths, const struct range *range, uint32_t position,
+			    uint32_t end, unwind_code_emit emit, void *context)
 {
+	uint64_t address = range__address(range, position);
 	uint32_t root;
 
-	if (space__skip_padding(&paths->space, &paths->decoder, position, end) < end)
+	if (paths__skip_padding(paths, position, end) < end)
 		return emit(context, address, UNWIND_CODE_UNKNOWN, NULL);
-	if (end < paths->space.used && !paths__root_at(paths, end, &root))
+	if (end < range->end && !paths__root_at(paths, end, &root))
 		return 0;
 	return emit(context, address, UNWIND_CODE_PADDING, NULL);
 }
@@ -305,7 +319,7 @@ int unwind_code__rows(struct unwind_code *code, size_t n, unwind_code_emit emit,
 
 		if (paths->at[position] == UNSEEN) {
 			end = paths__end_of_hole(paths, position, range->end);
-			err = paths__emit_hole(paths, here, position, end, emit, context);
+			err = paths__emit_hole(paths, range, position, end, emit, context);
 		} else if (paths->at[position] >= FIRST_VISIT) {
 			err = paths__emit(paths, here, position, emit, context);
 		}

@@ -15,8 +15,8 @@
 
 struct unwind_code;
 
-/* Room for `size` bytes of code; NULL: no memory. */
-struct unwind_code *unwind_code__new(size_t size);
+/* Room for `ranges` of `size` bytes in all; NULL: no memory. */
+struct unwind_code *unwind_code__new(size_t size, size_t ranges);
 void unwind_code__free(struct unwind_code *code);
 /*
  * A stretch of code at the virtual `address`: where its bytes are to be put. In ascending order,

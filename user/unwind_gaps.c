@@ -305,7 +305,7 @@ static struct unwind_row unknown_row(const struct unwind_code *code)
 static int gaps__walk(struct gaps *gaps, struct claims *claims, struct elf_image *image, int fd,
 		      bool named)
 {
-	struct unwind_code *code = unwind_code__new(gaps->size);
+	struct unwind_code *code = unwind_code__new(gaps->size, gaps->count);
 	int err;
 
 	if (!code)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VISITS_MAX = 1 << 20 }; /* 32 MiB; musl's libc has 12,000 */
+enum { VISITS_MAX = 1 << 20 }; /* 24 MiB; musl's libc has 12,000 */
 
 bool paths__init(struct paths *paths, size_t size)
 {
@@ -18,7 +18,7 @@ bool paths__init(struct paths *paths, size_t size)
 		.pointed.size = sizeof(uint32_t),
 	};
 	frame_decoder__init(&paths->decoder);
-	paths->at = calloc(size + 1, sizeof(*paths->at));
+	paths->at = calloc(size, sizeof(*paths->at));
 	return space__init(&paths->space, size) && paths->at;
 }
 
@@ -34,20 +34,21 @@ void paths__release(struct paths *paths)
 	free(paths->pointed.items);
 }
 
-/* A new visit's index; 0: no memory. */
-static uint32_t paths__add_visit(struct paths *paths, const struct frame_state *state,
-				 uint32_t root)
+/* A new visit: its index. 1, or -errno. */
+static int paths__add_visit(struct paths *paths, const struct frame_state *state, uint32_t root,
+			    uint32_t *index)
 {
 	struct visit *visit;
 
 	if (paths->visits.count >= VISITS_MAX)
-		return 0;
+		return -E2BIG;
 	visit = array__add(&paths->visits);
 	if (!visit)
-		return 0;
+		return -ENOMEM;
 	visit->state = *state;
 	visit->root = root;
-	return (uint32_t)paths->visits.count - 1;
+	*index = (uint32_t)paths->visits.count - 1;
+	return 1;
 }
 
 static int paths__push(struct paths *paths, uint32_t position, uint32_t visit, enum way way)
@@ -74,16 +75,17 @@ static int paths__begin(struct paths *paths, uint32_t root)
 {
 	struct frame_state entry = frame_state__entry();
 	uint32_t visit;
+	int err;
 
 	entry.outermost = paths__root(paths, root)->entry;
-	visit = paths__add_visit(paths, &entry, root);
-	if (!visit)
-		return -ENOMEM;
+	err = paths__add_visit(paths, &entry, root, &visit);
+	if (err < 0)
+		return err;
 	paths->at[paths__root(paths, root)->start] = visit;
 	return paths__push(paths, paths__root(paths, root)->start, visit, WAY_START);
 }
 
-/* The function that begins at `position`, made if need be. 0 or -ENOMEM. */
+/* The function that begins at `position`, made if need be. 0 or -errno. */
 int paths__function(struct paths *paths, uint32_t position, uint32_t *index)
 {
 	struct root *root;
@@ -151,6 +153,7 @@ static int paths__arrive(struct paths *paths, uint32_t position, uint32_t *visit
 	uint32_t root, known = paths->at[position];
 	bool begins;
 	struct visit old;
+	int go;
 
 	if (known < FIRST_VISIT) {
 		paths->at[position] = *visit;
@@ -174,9 +177,9 @@ static int paths__arrive(struct paths *paths, uint32_t position, uint32_t *visit
 	joined = frame_state__join(&old.state, &new.state);
 	if (frame_state__same(&joined, &old.state))
 		return 0;
-	*visit = paths__add_visit(paths, &joined, old.root);
+	go = paths__add_visit(paths, &joined, old.root, visit);
 	paths->at[position] = *visit;
-	return *visit ? 1 : -ENOMEM;
+	return go;
 }
 
 /* Whether the step is to a function of another file that never returns. */
@@ -258,9 +261,9 @@ static int paths__branch(struct paths *paths, const struct frame_step *step, uin
 	if (err)
 		return err;
 	frame_decoder__pass(&paths->decoder, &here.state);
-	if (!frame_state__same(&before, &here.state))
-		*visit = paths__add_visit(paths, &here.state, here.root);
-	return *visit ? 1 : -ENOMEM;
+	if (frame_state__same(&before, &here.state))
+		return 1;
+	return paths__add_visit(paths, &here.state, here.root, visit);
 }
 
 static int paths__return(struct paths *paths, uint32_t visit)
@@ -305,6 +308,7 @@ static int paths__step(struct paths *paths, uint32_t *position, uint32_t *visit)
 	const struct frame_state before = here.state;
 	struct frame_step step;
 	uint32_t next;
+	int go = 1;
 
 	if (!paths->steps--)
 		return -E2BIG;
@@ -314,11 +318,10 @@ static int paths__step(struct paths *paths, uint32_t *position, uint32_t *visit)
 		return paths__returns(paths, here.root);
 	paths__cover(paths, *position, step.length, here.root);
 	next = *position + step.length;
-	if (!frame_state__same(&before, &here.state)) {
-		*visit = paths__add_visit(paths, &here.state, here.root);
-		if (!*visit)
-			return -ENOMEM;
-	}
+	if (!frame_state__same(&before, &here.state))
+		go = paths__add_visit(paths, &here.state, here.root, visit);
+	if (go < 0)
+		return go;
 	*position = next;
 	paths->called = step.flow == FLOW_CALL || (paths->called && step.filler);
 	switch (step.flow) {

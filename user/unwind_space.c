@@ -26,7 +26,7 @@ bool space__init(struct space *space, size_t size)
 	*space = (struct space){ .size = size, .ranges.size = sizeof(struct range) };
 	if (size >= UNWIND_NOWHERE)
 		return false;
-	space->bytes = malloc(size + 1);
+	space->bytes = malloc(size);
 	return space->bytes;
 }
 
@@ -40,13 +40,13 @@ uint8_t *space__add(struct space *space, uint64_t address, size_t size)
 {
 	struct range *range;
 
-	if (size > space->size - space->used)
+	if (size >= space->size - space->used)
 		return NULL;
 	range = array__add(&space->ranges);
 	if (!range)
 		return NULL;
 	*range = (struct range){ address, (uint32_t)space->used, (uint32_t)(space->used + size) };
-	space->used += size;
+	space->used += size + 1; /* what leaves a range by its end is not in the next */
 	space->range = NULL;
 	return space->bytes + range->start;
 }
@@ -98,16 +98,4 @@ const struct range *space__range_at(struct space *space, uint32_t position)
 			high = middle;
 	}
 	return space->range = space__range(space, low);
-}
-
-uint32_t space__skip_padding(const struct space *space, struct frame_decoder *decoder,
-			     uint32_t position, uint32_t end)
-{
-	size_t length = 1;
-
-	while (position < end && length) {
-		length = frame_decoder__padding(decoder, space->bytes + position, end - position);
-		position += (uint32_t)length;
-	}
-	return position;
 }

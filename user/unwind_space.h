@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef MEMWATCH_UNWIND_SPACE_H
 #define MEMWATCH_UNWIND_SPACE_H
-/* Stretches of code, side by side in one buffer: a byte has a position there and an address. */
+/*
+ * Stretches of code in one buffer: a byte has a position there and an address. So has the end of
+ * each, at which there is nothing.
+ */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,7 +33,7 @@ struct space {
 	const struct range *range; /* the one used last */
 };
 
-/* Room for `size` bytes; false: no memory. */
+/* Room for ranges of `size` bytes in all, counting one more for each; false: no memory. */
 bool space__init(struct space *space, size_t size);
 void space__release(struct space *space);
 
@@ -49,8 +52,5 @@ static inline uint64_t range__address(const struct range *range, uint32_t positi
 
 /* UNWIND_NOWHERE when it is in no range. */
 uint32_t space__position(struct space *space, uint64_t address);
-/* The first position from `position` on, up to `end`, that is no padding. */
-uint32_t space__skip_padding(const struct space *space, struct frame_decoder *decoder,
-			     uint32_t position, uint32_t end);
 
 #endif

@@ -428,6 +428,65 @@ static void frame_pointers_are_kept_by_all(void **state)
 	free(file.bytes);
 }
 
+static int build_source(const char *name, const char *source, struct unwind_table *table)
+{
+	struct bytes file = assemble(name, source);
+	int result = build(&file, table);
+
+	free(file.bytes);
+	return result;
+}
+
+/* Code that nothing describes, twice: what leaves the first by its end is not in the second. */
+static void a_path_ends_with_its_gap(void **state)
+{
+	static const struct unwind_row want = { .cfa_rule = UNWIND_UNSUPPORTED },
+				       none = { .cfa_rule = UNWIND_NONE };
+	struct bytes file = assemble(
+		"gaps", ".type ends,@function\nends: push %rbx\n.rept 64\ninc %eax\n.endr\n"
+			"call *%rcx\n"
+			"described: .cfi_startproc\nret\n.cfi_endproc\n"
+			"behind: at_0: nop\ncall *%rcx\nhlt\n"
+			"first: .cfi_startproc\nret\n.cfi_endproc\nat_1: .p2align 6\n"
+			"second: .cfi_startproc\nret\n.cfi_endproc\nlast: nop\n");
+	struct unwind_table table;
+
+	(void)state;
+	assert_int_equal(build(&file, &table), 0);
+	check_row(&file, &table, "at_0", &want);
+	check_row(&file, &table, "at_1", &none); /* a function begins behind this padding */
+	unwind_table__free(&table);
+	free(file.bytes);
+}
+
+/* What is too much work costs nothing but itself: the tables are read all the same. */
+static void too_much_work_is_no_error(void **state)
+{
+	struct unwind_table table;
+
+	(void)state;
+	assert_int_equal(build_source("visits",
+				      ".type f,@function\nf: .rept 600000\npush %rax\npop %rax\n"
+				      ".endr\nret\nd: .cfi_startproc\nret\n.cfi_endproc\n",
+				      &table),
+			 0);
+	unwind_table__free(&table);
+}
+
+/* Would take hours, were a hole looked through each time that a little of it is met. */
+static void holes_are_looked_through_once(void **state)
+{
+	struct unwind_table table;
+
+	(void)state;
+	assert_int_equal(build_source("holes",
+				      ".type f,@function\nf: push %rbx\nadd %rdx,%rax\n"
+				      "jmp *%rax\n.rept 3000000\nret\n.endr\n.size f,.-f\n",
+				      &table),
+			 0);
+	unwind_table__free(&table);
+}
+
 static uint32_t draw(uint64_t *seed)
 {
 	*seed = *seed * 6364136223846793005ULL + 1442695040888963407ULL;
@@ -485,6 +544,9 @@ int main(void)
 		cmocka_unit_test(the_systems_objects_are_as_their_tables_say),
 		cmocka_unit_test(rows_are_what_the_code_does),
 		cmocka_unit_test(frame_pointers_are_kept_by_all),
+		cmocka_unit_test(a_path_ends_with_its_gap),
+		cmocka_unit_test(too_much_work_is_no_error),
+		cmocka_unit_test(holes_are_looked_through_once),
 		cmocka_unit_test(code_that_lies_does_no_harm),
 	};
 
