@@ -26,7 +26,8 @@ struct frame_state frame_state__join(const struct frame_state *a, const struct f
 	if (a->rsp != b->rsp)
 		state.rsp = 0;
 	if (a->rbp != b->rbp || a->base != b->base) {
-		state.rbp = FRAME_RBP_OTHER;
+		state.rbp = frame_state__has_base(a) && frame_state__has_base(b) ? FRAME_RBP_STACK
+										 : FRAME_RBP_OTHER;
 		state.base = 0;
 	}
 	if (a->saved != b->saved)
@@ -125,7 +126,8 @@ static bool operand__depth(const struct frame_state *state, const ZydisDecodedOp
 {
 	int32_t base = 0;
 
-	if (operand->mem.index == ZYDIS_REGISTER_NONE && operand->mem.base != ZYDIS_REGISTER_NONE)
+	if (operand->mem.index == ZYDIS_REGISTER_NONE &&
+	    ZydisRegisterGetClass(operand->mem.base) == ZYDIS_REGCLASS_GPR64)
 		base = state__depth_of(state, register_of(operand->mem.base));
 	if (!base || operand->mem.segment == ZYDIS_REGISTER_FS ||
 	    operand->mem.segment == ZYDIS_REGISTER_GS || operand->mem.disp.value > DEPTH_MAX ||
@@ -156,11 +158,21 @@ static void state__set_rbp(struct frame_state *state, enum frame_rbp rbp, int32_
 	state->base = rbp == FRAME_RBP_BASE ? base : 0;
 }
 
+/* rsp moves to `depth` (0: nobody knows where to). What it leaves behind may be overwritten. */
+static void state__set_rsp(struct frame_state *state, int32_t depth)
+{
+	bool below = state->rsp && state->saved > state->rsp; /* in the red zone */
+
+	if (depth ? state->saved > depth && !below : below)
+		state->saved = 0;
+	state->rsp = depth;
+}
+
 /* Register `reg` now points at `depth` (0: who knows where). */
 static void state__set_register(struct frame_state *state, int reg, int32_t depth)
 {
 	if (reg == RSP) {
-		state->rsp = depth;
+		state__set_rsp(state, depth);
 	} else if (reg == RBP) {
 		state__set_rbp(state, FRAME_RBP_BASE, depth);
 	} else if (reg == R11) {
@@ -200,23 +212,26 @@ static void decoder__push(const struct frame_decoder *decoder, struct frame_stat
 
 static void decoder__pop(const struct frame_decoder *decoder, struct frame_state *state)
 {
-	int32_t from = state->rsp;
+	int32_t from = state->rsp, depth, size = decoder->instruction.operand_width / 8;
 	int reg = operand_register(decoder, 0);
 
-	if (from)
-		state->rsp = sane((int64_t)from - decoder->instruction.operand_width / 8);
-	if (reg == RBP)
+	if (reg == RBP && size == 8)
 		state__load_rbp(state, from);
 	else if (reg >= 0)
 		state__set_register(state, reg, 0);
+	if (from && reg != RSP)
+		state__set_rsp(state, sane((int64_t)from - size));
+	if (decoder->operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+	    operand__depth(state, &decoder->operands[0], &depth))
+		state__overwrite(state, depth, size);
 }
 
-static void state__leave(struct frame_state *state)
+static void decoder__leave(const struct frame_decoder *decoder, struct frame_state *state)
 {
 	int32_t from = state__depth_of(state, RBP);
 
-	state->rsp = from ? sane((int64_t)from - 8) : 0;
-	state__load_rbp(state, from);
+	state__load_rbp(state, decoder->instruction.operand_width == 64 ? from : 0);
+	state__set_rsp(state, from ? sane((int64_t)from - 8) : 0);
 }
 
 /* mov and lea between rsp, rbp, another register and the frame. False for what is neither. */
@@ -239,6 +254,8 @@ static bool decoder__move(const struct frame_decoder *decoder, struct frame_stat
 		if (to == RBP && from == RBP)
 			return true;
 		state__set_register(state, to, state__depth_of(state, from));
+		if (to == RBP && from == RSP && !state->rsp)
+			state__set_rbp(state, FRAME_RBP_STACK, 0);
 		return true;
 	}
 	if (operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY && from == RBP &&
@@ -312,7 +329,7 @@ static void decoder__apply(const struct frame_decoder *decoder, struct frame_sta
 		decoder__pop(decoder, state);
 		return;
 	case ZYDIS_MNEMONIC_LEAVE:
-		state__leave(state);
+		decoder__leave(decoder, state);
 		return;
 	case ZYDIS_MNEMONIC_NOP:
 	case ZYDIS_MNEMONIC_ENDBR64:
@@ -420,6 +437,7 @@ static void decoder__remember(struct frame_decoder *decoder, const struct frame_
 	else if (to == decoder->sum)
 		decoder->sum = NOTHING;
 	decoder->compared = decoder->instruction.mnemonic == ZYDIS_MNEMONIC_CMP && state->r11 &&
+			    decoder->instruction.operand_width == 64 &&
 			    ((to == RSP && from == R11) || (to == R11 && from == RSP));
 }
 
@@ -452,8 +470,10 @@ bool frame_decoder__step(struct frame_decoder *decoder, const uint8_t *bytes, si
 	step->flow = decoder__flow(decoder);
 	if (step->flow != FLOW_ON && step->flow != FLOW_STOP) {
 		decoder__find_target(decoder, state, address, step);
-		if (step->flow == FLOW_CALL)
+		if (step->flow == FLOW_CALL) {
 			state__call(state);
+			frame_decoder__jump(decoder);
+		}
 		return true;
 	}
 	step->filler = decoder__is_filler(decoder);

@@ -15,6 +15,7 @@
 enum frame_rbp {
 	FRAME_RBP_CALLERS, /* rbp is as the caller left it */
 	FRAME_RBP_BASE,    /* rbp is CFA - base */
+	FRAME_RBP_STACK,   /* the same, but base is not known */
 	FRAME_RBP_OTHER,
 };
 
@@ -41,6 +42,11 @@ struct frame_state frame_state__join(const struct frame_state *a, const struct f
 bool frame_state__is_entry(const struct frame_state *state);
 /* False when the state is not enough to find the caller. `low` is 0. */
 bool frame_state__row(const struct frame_state *state, struct unwind_row *row);
+/* Whether rbp points into the function's own frame. */
+static inline bool frame_state__has_base(const struct frame_state *state)
+{
+	return state->rbp == FRAME_RBP_BASE || state->rbp == FRAME_RBP_STACK;
+}
 
 enum frame_flow {
 	FLOW_ON,     /* to what stands next */
