@@ -27,6 +27,7 @@ struct elf_image {
 	struct elf_segment *loads; /* all PT_LOAD */
 	size_t load_count;
 	uint64_t entry;        /* virtual address; 0: none */
+	bool program;          /* the entry is one */
 	uint64_t eh_frame_hdr; /* the same */
 	void *eh_frame;        /* read by elf_image__eh_frame */
 };
@@ -121,6 +122,8 @@ static int image__read_headers(struct elf_image *image)
 			image__add_load(image, &header);
 		else if (header.p_type == PT_GNU_EH_FRAME)
 			image->eh_frame_hdr = header.p_vaddr;
+		else if (header.p_type == PT_INTERP)
+			image->program = true;
 	}
 	image__settle_segments(image);
 	return 0;
@@ -146,6 +149,7 @@ static int image__identify(struct elf_image *image)
 	    header.e_ident[EI_DATA] != ELFDATA2LSB)
 		return -ENOEXEC;
 	image->entry = header.e_entry;
+	image->program = header.e_type == ET_EXEC;
 	return 0;
 }
 
@@ -188,6 +192,11 @@ const struct elf_segment *elf_image__segments(const struct elf_image *image, siz
 uint64_t elf_image__entry(const struct elf_image *image)
 {
 	return image->entry;
+}
+
+bool elf_image__is_program(const struct elf_image *image)
+{
+	return image->program;
 }
 
 static Elf_Scn *image__find_section(struct elf_image *image, const char *name, GElf_Shdr *header)

@@ -6,6 +6,7 @@
  * in the file is believed: every extent is checked against the file's size. The file is read,
  * never mapped, so one that shrinks meanwhile is a short read and no SIGBUS.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -39,6 +40,8 @@ const struct elf_segment *elf_image__segments(const struct elf_image *image, siz
 int elf_image__code(struct elf_image *image, struct elf_segment **code, size_t *count);
 /* The virtual address at which the program, or the loader, begins; 0: nowhere. */
 uint64_t elf_image__entry(const struct elf_image *image);
+/* Whether it is a program. One that needs no loader and may lie anywhere is not known as such. */
+bool elf_image__is_program(const struct elf_image *image);
 /*
  * A section's bytes, inflated; 0, -ENODATA when there is none with this name and bytes, or
  * -ENOEXEC.

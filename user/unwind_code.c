@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "unwind_paths.h"
 
@@ -10,7 +11,7 @@ enum {
 	STEPS_PER_BYTE = 1, /* an instruction has about four bytes; few are met more than twice */
 	STEPS_MIN = 4096,
 	ROUNDS = 3,         /* of a walk: one finds functions that the next then knows */
-	SWEEPS = 4,         /* of a round, for what only tables and pointers lead to */
+	SWEEPS = 16,        /* of a round, for what only tables and pointers lead to */
 };
 
 struct unwind_code {
@@ -42,7 +43,7 @@ uint8_t *unwind_code__add_range(struct unwind_code *code, uint64_t address, size
 	return space__add(&code->paths.space, address, size);
 }
 
-static int paths__add_root(struct paths *paths, uint64_t address, uint64_t size, bool entry)
+static int paths__add_known(struct paths *paths, uint64_t address, uint64_t size, bool entry)
 {
 	uint32_t position = space__position(&paths->space, address);
 	const struct range *range;
@@ -64,12 +65,33 @@ static int paths__add_root(struct paths *paths, uint64_t address, uint64_t size,
 
 int unwind_code__add_function(struct unwind_code *code, uint64_t address, uint64_t size)
 {
-	return paths__add_root(&code->paths, address, size, false);
+	return paths__add_known(&code->paths, address, size, false);
 }
 
-int unwind_code__add_entry(struct unwind_code *code, uint64_t address)
+/* Whether code begins with [endbr64] xor %ebp,%ebp, as psABI 3.4.1 wants it of an entry. */
+static bool space__zeroes_rbp(struct space *space, uint64_t address)
 {
-	return paths__add_root(&code->paths, address, 0, true);
+	static const uint8_t endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa }, xor32[] = { 0x31, 0xed },
+			     xor64[] = { 0x48, 0x31, 0xed };
+	uint32_t at = space__position(space, address);
+	const struct range *range;
+
+	if (at == UNWIND_NOWHERE)
+		return false;
+	range = space__range_at(space, at);
+	if (range->end - at < sizeof(endbr64) + sizeof(xor64))
+		return false;
+	if (!memcmp(space->bytes + at, endbr64, sizeof(endbr64)))
+		at += sizeof(endbr64);
+	return !memcmp(space->bytes + at, xor32, sizeof(xor32)) ||
+	       !memcmp(space->bytes + at, xor64, sizeof(xor64));
+}
+
+int unwind_code__add_entry(struct unwind_code *code, uint64_t address, bool sure)
+{
+	if (!sure && !space__zeroes_rbp(&code->paths.space, address))
+		return 0;
+	return paths__add_known(&code->paths, address, 0, true);
 }
 
 int unwind_code__add_pointer(struct unwind_code *code, uint64_t address)
@@ -121,9 +143,7 @@ static int paths__enter_hole(struct paths *paths, uint32_t index, uint32_t posit
 
 	if (!root->table || root->tables_differ || (position > root->last && position >= root->end))
 		return 0;
-	if (paths__branch_to(paths, position, root->table))
-		return -ENOMEM;
-	return paths__drain(paths);
+	return paths__guess_code(paths, position, root->table);
 }
 
 /* Notes whose code stands at a position: the function's that began last, or another's part. */
@@ -160,32 +180,28 @@ static int paths__fill_holes(struct paths *paths, const struct range *range)
 }
 
 /* What is named like a function, and nothing else has met. 1 when there was any. */
-static int paths__begin_named(struct paths *paths)
+static int paths__begin_all_named(struct paths *paths)
 {
-	const uint32_t *named = paths->named.items;
 	int err = 0;
 	bool any = false;
-	uint32_t root;
 
 	for (size_t i = 0; i < paths->named.count && !err; i++) {
-		if (paths->at[named[i]] != UNSEEN)
+		const struct name name = ((const struct name *)paths->named.items)[i];
+
+		if (paths->at[name.position] != UNSEEN)
 			continue;
 		any = true;
-		err = paths__function(paths, named[i], &root);
-		if (!err)
-			err = paths__drain(paths);
-		named = paths->named.items;
+		err = paths__begin_named(paths, &name);
 	}
 	paths->named.count = 0;
 	return err ? err : any;
 }
 
 /* The same of what data points to. */
-static int paths__begin_pointed(struct paths *paths)
+static int paths__begin_all_pointed(struct paths *paths)
 {
 	int err = 0;
 	bool any = false;
-	uint32_t root;
 
 	for (size_t i = 0; i < paths->pointed.count && !err; i++) {
 		uint32_t position = ((const uint32_t *)paths->pointed.items)[i];
@@ -193,11 +209,7 @@ static int paths__begin_pointed(struct paths *paths)
 		if (paths->at[position] != UNSEEN)
 			continue;
 		any = true;
-		err = paths__function(paths, position, &root);
-		if (err)
-			break;
-		paths__root(paths, root)->guessed = true;
-		err = paths__drain(paths);
+		err = paths__guess_function(paths, position);
 	}
 	return err ? err : any;
 }
@@ -217,9 +229,9 @@ static int paths__round(struct paths *paths)
 
 	for (int i = 0; i < SWEEPS && !err && more > 0; i++) {
 		err = paths__sweep(paths);
-		more = err ? err : paths__begin_named(paths);
+		more = err ? err : paths__begin_all_named(paths);
 		if (!more)
-			more = paths__begin_pointed(paths);
+			more = paths__begin_all_pointed(paths);
 		err = more < 0 ? more : 0;
 	}
 	return err;
@@ -241,7 +253,7 @@ static void paths__settle_roots(struct paths *paths)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < paths->roots.count; i++)
-		if (!roots[i].guessed)
+		if (roots[i].guess == SURE)
 			roots[kept++] = roots[i];
 	paths->roots.count = kept;
 	if (!kept)
@@ -270,7 +282,7 @@ int unwind_code__walk(struct unwind_code *code)
 		paths__settle_roots(paths);
 		err = paths__round(paths);
 	}
-	return err;
+	return err ? err : guesses__settle(&paths->guesses);
 }
 
 bool unwind_code__keeps_frame_pointers(const struct unwind_code *code)
@@ -299,11 +311,15 @@ static int paths__emit(struct paths *paths, uint64_t address, uint32_t position,
 {
 	const struct visit *visit = paths__visit(paths, paths->at[position]);
 	struct unwind_row row;
-	bool known = root__holds(paths__root(paths, visit->root)) &&
-		     frame_state__row(&visit->state, &row);
+	enum unwind_code_kind kind = UNWIND_CODE_UNKNOWN;
+	bool holds = paths__holds(paths, visit);
 
-	return emit(context, address, known ? UNWIND_CODE_KNOWN : UNWIND_CODE_UNKNOWN,
-		    known ? &row : NULL);
+	if (holds && frame_state__row(&visit->state, &row))
+		kind = UNWIND_CODE_KNOWN;
+	else if (!frame_state__has_base(&visit->state) &&
+		 (holds || visit->state.rbp == FRAME_RBP_OTHER))
+		kind = UNWIND_CODE_LOST;
+	return emit(context, address, kind, kind == UNWIND_CODE_KNOWN ? &row : NULL);
 }
 
 int unwind_code__rows(struct unwind_code *code, size_t n, unwind_code_emit emit, void *context)

@@ -25,8 +25,12 @@ void unwind_code__free(struct unwind_code *code);
 uint8_t *unwind_code__add_range(struct unwind_code *code, uint64_t address, size_t size);
 /* A function begins at `address`; `size` 0: its extent is not known. 0 or -ENOMEM. */
 int unwind_code__add_function(struct unwind_code *code, uint64_t address, uint64_t size);
-/* The kernel, or the loader, begins at `address`: there is no caller. The same. */
-int unwind_code__add_entry(struct unwind_code *code, uint64_t address);
+/*
+ * The kernel, or the loader, begins at `address`: there is no caller. Unless it is `sure`, only if
+ * it looks so: linkers gave libraries an entry, too, which is just where their code begins. The
+ * same.
+ */
+int unwind_code__add_entry(struct unwind_code *code, uint64_t address, bool sure);
 /* Data points to `address`: a function or a label. The same. */
 int unwind_code__add_pointer(struct unwind_code *code, uint64_t address);
 /*
@@ -44,6 +48,7 @@ bool unwind_code__keeps_frame_pointers(const struct unwind_code *code);
 enum unwind_code_kind {
 	UNWIND_CODE_KNOWN,   /* the row says how */
 	UNWIND_CODE_UNKNOWN, /* code of which nothing is known */
+	UNWIND_CODE_LOST,    /* nothing but that rbp points to no frame of its own */
 	UNWIND_CODE_PADDING, /* between functions */
 };
 

@@ -313,7 +313,8 @@ static int gaps__walk(struct gaps *gaps, struct claims *claims, struct elf_image
 	claims->code = code;
 	err = gaps__read(gaps, image, code);
 	if (!err)
-		err = unwind_code__add_entry(code, elf_image__entry(image));
+		err = unwind_code__add_entry(code, elf_image__entry(image),
+					     elf_image__is_program(image));
 	if (!err)
 		err = named ? code__walk_named(code, image, fd) : unwind_code__walk(code);
 	if (err)

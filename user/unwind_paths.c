@@ -2,144 +2,140 @@
 #include "unwind_paths.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
-enum { VISITS_MAX = 1 << 20 }; /* 24 MiB; musl's libc has 12,000 */
-
-bool paths__init(struct paths *paths, size_t size)
+static bool paths__same(const struct paths *paths, uint32_t a, uint32_t b)
 {
-	*paths = (struct paths){
-		.visits.size = sizeof(struct visit),
-		.roots.size = sizeof(struct root),
-		.pending.size = sizeof(struct edge),
-		.waiting.size = sizeof(struct edge),
-		.named.size = sizeof(uint32_t),
-		.pointed.size = sizeof(uint32_t),
-	};
-	frame_decoder__init(&paths->decoder);
-	paths->at = calloc(size, sizeof(*paths->at));
-	return space__init(&paths->space, size) && paths->at;
+	return frame_state__same(&paths__visit(paths, a)->state, &paths__visit(paths, b)->state);
 }
 
-void paths__release(struct paths *paths)
+/* Whether there is code at `position`, and no function begins. */
+static bool paths__is_inside(const struct paths *paths, uint32_t position)
 {
-	space__release(&paths->space);
-	free(paths->at);
-	free(paths->visits.items);
-	free(paths->roots.items);
-	free(paths->pending.items);
-	free(paths->waiting.items);
-	free(paths->named.items);
-	free(paths->pointed.items);
+	uint32_t root;
+
+	return paths->at[position] >= FIRST_VISIT && !paths__root_at(paths, position, &root);
 }
 
-/* A new visit: its index. 1, or -errno. */
-static int paths__add_visit(struct paths *paths, const struct frame_state *state, uint32_t root,
-			    uint32_t *index)
+/* What was found on the way cannot be. Least of all that nobody called it. */
+static void paths__refute(struct paths *paths, const struct visit *here)
 {
-	struct visit *visit;
-
-	if (paths->visits.count >= VISITS_MAX)
-		return -E2BIG;
-	visit = array__add(&paths->visits);
-	if (!visit)
-		return -ENOMEM;
-	visit->state = *state;
-	visit->root = root;
-	*index = (uint32_t)paths->visits.count - 1;
-	return 1;
+	if (here->guess == SURE || here->state.outermost)
+		paths__root(paths, here->root)->wrong = true;
+	else
+		guesses__refute(&paths->guesses, here->guess);
 }
 
-static int paths__push(struct paths *paths, uint32_t position, uint32_t visit, enum way way)
+/*
+ * A path leaves the function, with all of the frame gone (`gone`) if it is known how much is.
+ * False: it cannot be.
+ */
+static bool paths__end(struct paths *paths, const struct visit *here, bool gone)
 {
-	struct edge *edge = array__add(&paths->pending);
-
-	if (!edge)
-		return -ENOMEM;
-	*edge = (struct edge){ .position = position, .visit = visit, .way = way };
-	return 0;
+	if (!here->state.outermost && (!here->state.rsp || gone))
+		return true;
+	paths__refute(paths, here);
+	return false;
 }
 
-/* Whether a function begins at a position; which. */
-bool paths__root_at(const struct paths *paths, uint32_t position, uint32_t *root)
+/* It was there from the first step on if it is gone where a function ends. */
+static void paths__prove(struct paths *paths, const struct visit *here)
 {
-	if (paths->at[position] < FIRST_VISIT)
-		return false;
-	*root = paths__visit(paths, paths->at[position])->root;
-	return paths__root(paths, *root)->start == position;
+	if (frame_state__is_entry(&here->state))
+		guesses__prove(&paths->guesses, here->guess);
 }
 
-/* To follow the function from its start. */
-static int paths__begin(struct paths *paths, uint32_t root)
+/* `root` returns once `callee` does. */
+static int paths__returns_with(struct paths *paths, uint32_t callee, uint32_t root)
 {
-	struct frame_state entry = frame_state__entry();
-	uint32_t visit;
-	int err;
-
-	entry.outermost = paths__root(paths, root)->entry;
-	err = paths__add_visit(paths, &entry, root, &visit);
-	if (err < 0)
-		return err;
-	paths->at[paths__root(paths, root)->start] = visit;
-	return paths__push(paths, paths__root(paths, root)->start, visit, WAY_START);
+	return root == callee ? 0 : paths__wait(paths, callee, UNWIND_NOWHERE, root);
 }
 
-/* The function that begins at `position`, made if need be. 0 or -errno. */
-int paths__function(struct paths *paths, uint32_t position, uint32_t *index)
+/* A path comes to where a function begins. 0, for it ends there, or -errno. */
+static int paths__enter(struct paths *paths, const struct visit *entry, const struct visit *new)
 {
-	struct root *root;
-
-	if (paths__root_at(paths, position, index))
-		return 0;
-	paths->again |= paths->at[position] != UNSEEN;
-	root = array__add(&paths->roots);
-	if (!root)
-		return -ENOMEM;
-	root->start = root->last = position;
-	*index = (uint32_t)paths->roots.count - 1;
-	return paths__begin(paths, *index);
-}
-
-/* Lets `position` (or UNWIND_NOWHERE) go on with `visit` once the function returns. */
-static int paths__wait(struct paths *paths, uint32_t root, uint32_t position, uint32_t visit)
-{
-	struct edge *edge;
-
-	if (paths__root(paths, root)->returns)
-		return paths__push(paths, position, visit, WAY_CALL);
-	edge = array__add(&paths->waiting);
-	if (!edge)
-		return -ENOMEM;
-	*edge = (struct edge){ position, visit, paths__root(paths, root)->waiting, WAY_CALL };
-	paths__root(paths, root)->waiting = (uint32_t)paths->waiting.count - 1;
-	return 0;
-}
-
-static int paths__returns(struct paths *paths, uint32_t index)
-{
-	struct root *root = paths__root(paths, index);
 	int err = 0;
 
-	if (root->returns)
+	if (frame_state__is_entry(&new->state)) /* a guess proves no other */
+		err = guesses__link(&paths->guesses, entry->guess, new->guess);
+	else if (!paths__end(paths, new, false))
 		return 0;
-	root->returns = true;
-	for (uint32_t i = root->waiting; i && !err;) {
-		const struct edge *edge = (struct edge *)paths->waiting.items + i;
+	return err ? err : paths__returns_with(paths, entry->root, new->root);
+}
 
-		err = paths__push(paths, edge->position, edge->visit, WAY_CALL);
-		i = edge->next;
+/* Where both have the same frame, either proves the other. */
+static int paths__compare(struct paths *paths, const struct visit *a, const struct visit *b)
+{
+	int err = 0;
+
+	if (a->state.outermost != b->state.outermost) {
+		paths__refute(paths, a);
+		paths__refute(paths, b);
+	} else if (a->state.rsp && a->state.rsp == b->state.rsp) {
+		err = guesses__link(&paths->guesses, a->guess, b->guess);
+		if (!err)
+			err = guesses__link(&paths->guesses, b->guess, a->guess);
 	}
 	return err;
 }
 
-/* A path leaves the function, with all of the frame gone (`gone`) if it is known how much is. */
-static void root__end(struct root *root, const struct frame_state *state, bool gone)
+/* Whether a guess says other than what is known of how deep the stack is: then it is wrong. */
+static bool paths__contradicts(struct paths *paths, const struct visit *guessed,
+			       const struct visit *known)
 {
-	if (state->outermost || (state->rsp && !gone))
-		root->wrong = true;
-	else if (frame_state__is_entry(state))
-		root->proved = true;
+	if (guessed->guess == SURE || known->guess != SURE || !guessed->state.rsp ||
+	    !known->state.rsp || guessed->state.rsp == known->state.rsp)
+		return false;
+	guesses__refute(&paths->guesses, guessed->guess);
+	return true;
+}
+
+/*
+ * A path comes to where there was one already. As paths__arrive. What is known goes on where there
+ * was a guess, which may be wrong for other reasons.
+ */
+static int paths__join(struct paths *paths, uint32_t position, const struct visit *old,
+		       uint32_t *visit)
+{
+	const struct visit new = *paths__visit(paths, *visit);
+	bool takes_over = new.guess == SURE && old->guess != SURE;
+	struct visit joined = takes_over ? new : *old;
+	int go;
+
+	if (paths__contradicts(paths, &new, old))
+		return 0;
+	if (!paths__contradicts(paths, old, &new))
+		joined.state = frame_state__join(&old->state, &new.state);
+	go = paths__compare(paths, old, &new);
+	if (!go && !takes_over)
+		go = paths__returns_with(paths, old->root, new.root);
+	if (go || (!takes_over && frame_state__same(&joined.state, &old->state)))
+		return go;
+	go = paths__add_visit(paths, &joined, visit);
+	paths->at[position] = *visit;
+	return go;
+}
+
+/*
+ * The path comes into the middle of an instruction that another path met: this or that is none, or
+ * both are. What holds here must hold for both. A guess does not lead into what is known.
+ */
+static int paths__overlap(struct paths *paths, uint32_t position, uint32_t *visit)
+{
+	struct visit joined = *paths__visit(paths, *visit);
+	const struct visit *around;
+	uint32_t start = position;
+	int go = 1;
+
+	while (paths->at[start] == INSIDE)
+		start--;
+	around = paths__visit(paths, paths->at[start]);
+	if (around->guess == SURE && joined.guess != SURE)
+		return 0;
+	joined.state = frame_state__join(&around->state, &joined.state);
+	if (!frame_state__same(&joined.state, &paths__visit(paths, *visit)->state))
+		go = paths__add_visit(paths, &joined, visit);
+	paths->at[position] = *visit;
+	return go;
 }
 
 /*
@@ -149,37 +145,23 @@ static void root__end(struct root *root, const struct frame_state *state, bool g
 static int paths__arrive(struct paths *paths, uint32_t position, uint32_t *visit)
 {
 	const struct visit new = *paths__visit(paths, *visit);
-	struct frame_state joined;
-	uint32_t root, known = paths->at[position];
-	bool begins;
 	struct visit old;
-	int go;
+	uint32_t root;
 
-	if (known < FIRST_VISIT) {
-		paths->at[position] = *visit;
-		return 1;
+	if (paths->at[position] == INSIDE)
+		return paths__overlap(paths, position, visit);
+	if (paths->at[position] >= FIRST_VISIT) {
+		old = *paths__visit(paths, paths->at[position]);
+		if (!paths__root_at(paths, position, &root))
+			return paths__join(paths, position, &old, visit);
+		if (paths->called)
+			return 0; /* by a call of another file's, which never returns */
+		if (old.guess == SURE || new.guess != SURE || frame_state__is_entry(&new.state))
+			return paths__enter(paths, &old, &new);
+		guesses__refute(&paths->guesses, old.guess); /* no function: known code goes on */
 	}
-	old = *paths__visit(paths, known);
-	begins = paths__root_at(paths, position, &root);
-	if (begins && paths->called)
-		return 0; /* by a call of another file's, which never returns */
-	if (new.root != old.root && paths__wait(paths, old.root, UNWIND_NOWHERE, new.root))
-		return -ENOMEM;
-	if (begins) {
-		/* a guess proves no other */
-		if (!paths__root(paths, old.root)->guessed || !frame_state__is_entry(&new.state))
-			root__end(paths__root(paths, new.root), &new.state,
-				  frame_state__is_entry(&new.state));
-		return 0;
-	}
-	if (new.state.outermost != old.state.outermost)
-		paths__root(paths, new.root)->wrong = paths__root(paths, old.root)->wrong = true;
-	joined = frame_state__join(&old.state, &new.state);
-	if (frame_state__same(&joined, &old.state))
-		return 0;
-	go = paths__add_visit(paths, &joined, old.root, visit);
 	paths->at[position] = *visit;
-	return go;
+	return 1;
 }
 
 /* Whether the step is to a function of another file that never returns. */
@@ -194,11 +176,12 @@ static int paths__leave(struct paths *paths, const struct frame_step *step, uint
 {
 	const struct visit *here = paths__visit(paths, visit);
 
-	if (paths__ends(paths, step))
+	if (paths__ends(paths, step) ||
+	    !paths__end(paths, here, frame_state__is_entry(&here->state)))
 		return 0;
-	root__end(paths__root(paths, here->root), &here->state,
-		  frame_state__is_entry(&here->state));
-	return paths__returns(paths, here->root);
+	if (step->direct || step->slot) /* else it may be a table's */
+		paths__prove(paths, here);
+	return paths__returns(paths, here->root, PERHAPS);
 }
 
 /* A jump to what the instruction does not say: through a table, or to a function. */
@@ -207,15 +190,15 @@ static int paths__jump(struct paths *paths, const struct frame_step *step, uint3
 	const struct visit *here = paths__visit(paths, visit);
 	struct root *root = paths__root(paths, here->root);
 
-	if (!step->computed && !here->state.rsp && here->state.rbp != FRAME_RBP_BASE)
+	if (!step->computed && !here->state.rsp && !frame_state__has_base(&here->state))
 		return 0; /* longjmp's: to another stack */
 	if (!step->computed || here->state.outermost)
 		return paths__leave(paths, step, visit);
 	if (!root->table)
 		root->table = visit;
-	else if (!frame_state__same(&paths__visit(paths, root->table)->state, &here->state))
+	else if (!paths__same(paths, root->table, visit))
 		root->tables_differ = true;
-	return paths__returns(paths, here->root);
+	return paths__returns(paths, here->root, PERHAPS);
 }
 
 static void paths__count_call(struct paths *paths, const struct frame_state *state)
@@ -230,22 +213,51 @@ static void paths__count_call(struct paths *paths, const struct frame_state *sta
 		paths->frameless++;
 }
 
+/* Whether another function may begin behind a call that ends at `next`: compilers align them. */
+static bool paths__may_begin(struct paths *paths, const struct root *root, uint32_t next)
+{
+	enum { ALIGNMENT = 16 };
+	const struct range *range = space__range_at(&paths->space, next);
+
+	if (next < root->end || next >= range->end)
+		return false;
+	return range__address(range, next) % ALIGNMENT == 0 ||
+	       frame_decoder__padding(&paths->decoder, paths->space.bytes + next,
+				      range->end - next);
+}
+
+/* Behind the call of something that is not known, and may never return. As paths__arrive. */
+static int paths__doubt(struct paths *paths, uint32_t next, uint32_t *visit)
+{
+	struct visit here = *paths__visit(paths, *visit);
+	uint32_t before = here.guess;
+	int err;
+
+	if (!paths__may_begin(paths, paths__root(paths, here.root), next))
+		return 1;
+	err = guesses__add(&paths->guesses, &here.guess);
+	if (!err)
+		err = guesses__link(&paths->guesses, here.guess, before);
+	return err ? err : paths__add_visit(paths, &here, visit);
+}
+
 /* On to `next` behind a call, if the callee returns. As paths__arrive. */
 static int paths__call(struct paths *paths, const struct frame_step *step, uint32_t next,
-		       uint32_t visit)
+		       uint32_t *visit)
 {
 	uint32_t position = step->direct ? space__position(&paths->space, step->target)
 					 : UNWIND_NOWHERE;
+	const struct visit here = *paths__visit(paths, *visit);
 	uint32_t callee;
 	int err;
 
-	paths__count_call(paths, &paths__visit(paths, visit)->state);
-	if (position == UNWIND_NOWHERE)
-		return !paths__ends(paths, step);
-	err = paths__function(paths, position, &callee);
-	if (err || paths__root(paths, callee)->returns)
-		return err ? err : 1;
-	return paths__wait(paths, callee, next, visit);
+	paths__count_call(paths, &here.state);
+	if (position == UNWIND_NOWHERE && paths__ends(paths, step))
+		return 0;
+	if (position == UNWIND_NOWHERE || (here.guess != SURE && paths__is_inside(paths, position)))
+		return paths__doubt(paths, next, visit);
+	err = paths__function(paths, position, here.guess, &callee);
+	return err ? err : paths__wait(paths, callee, next, *visit);
 }
 
 static int paths__branch(struct paths *paths, const struct frame_step *step, uint32_t *visit)
@@ -254,7 +266,6 @@ static int paths__branch(struct paths *paths, const struct frame_step *step, uin
 					 : UNWIND_NOWHERE;
 	struct visit here = *paths__visit(paths, *visit);
 	const struct frame_state before = here.state;
-
 	int err = position == UNWIND_NOWHERE ? paths__leave(paths, step, *visit)
 					     : paths__push(paths, position, *visit, WAY_BRANCH);
 
@@ -263,41 +274,56 @@ static int paths__branch(struct paths *paths, const struct frame_step *step, uin
 	frame_decoder__pass(&paths->decoder, &here.state);
 	if (frame_state__same(&before, &here.state))
 		return 1;
-	return paths__add_visit(paths, &here.state, here.root, visit);
+	return paths__add_visit(paths, &here, visit);
 }
 
 static int paths__return(struct paths *paths, uint32_t visit)
 {
 	const struct visit *here = paths__visit(paths, visit);
 
-	root__end(paths__root(paths, here->root), &here->state, here->state.rsp == 8);
-	return paths__returns(paths, here->root);
+	if (!paths__end(paths, here, here->state.rsp == 8))
+		return 0;
+	paths__prove(paths, here);
+	return paths__returns(paths, here->root, here->guess == SURE ? CERTAINLY : PERHAPS);
 }
 
 /* The address of a function that is taken. */
-static int paths__name(struct paths *paths, uint64_t address)
+static int paths__name(struct paths *paths, uint64_t address, uint32_t visit)
 {
-	uint32_t position = space__position(&paths->space, address), *named;
+	uint32_t position = space__position(&paths->space, address);
+	struct name *name;
 
 	if (position == UNWIND_NOWHERE)
 		return 1;
-	named = array__add(&paths->named);
-	if (!named)
+	name = array__add(&paths->named);
+	if (!name)
 		return -ENOMEM;
-	*named = position;
+	*name = (struct name){ position, visit };
 	return 1;
 }
 
-/* Marks the instruction's bytes. */
-static void paths__cover(struct paths *paths, uint32_t position, uint8_t length, uint32_t root)
+/* Whether what was guessed gives way to what is known. */
+static bool paths__yields(const struct paths *paths, uint32_t guessed, uint32_t visit)
 {
-	struct root *function = paths__root(paths, root);
+	return guessed >= FIRST_VISIT && paths__visit(paths, guessed)->guess != SURE &&
+	       paths__visit(paths, visit)->guess == SURE;
+}
 
-	for (uint8_t i = 1; i < length; i++)
-		if (paths->at[position + i] == UNSEEN)
-			paths->at[position + i] = INSIDE;
+/* Marks the instruction's bytes. A path through the midst of it learns what holds here. */
+static int paths__cover(struct paths *paths, uint32_t position, uint8_t length, uint32_t visit)
+{
+	struct root *function = paths__root(paths, paths__visit(paths, visit)->root);
+	int err = 0;
+
 	if (position > function->last)
 		function->last = position;
+	for (uint32_t at = position + 1; at < position + length && !err; at++) {
+		if (paths->at[at] == UNSEEN || paths__yields(paths, paths->at[at], visit))
+			paths->at[at] = INSIDE;
+		else if (paths__is_inside(paths, at) && !paths__same(paths, paths->at[at], visit))
+			err = paths__push(paths, at, visit, WAY_BRANCH);
+	}
+	return err;
 }
 
 /* One instruction; the position and visit become the next's. As paths__arrive. */
@@ -308,27 +334,30 @@ static int paths__step(struct paths *paths, uint32_t *position, uint32_t *visit)
 	const struct frame_state before = here.state;
 	struct frame_step step;
 	uint32_t next;
-	int go = 1;
+	int go;
 
 	if (!paths->steps--)
 		return -E2BIG;
 	if (!frame_decoder__step(&paths->decoder, paths->space.bytes + *position,
 				 range->end - *position, range__address(range, *position),
 				 &here.state, &step))
-		return paths__returns(paths, here.root);
-	paths__cover(paths, *position, step.length, here.root);
+		return paths__returns(paths, here.root, PERHAPS);
+	go = paths__cover(paths, *position, step.length, *visit);
+	if (go)
+		return go;
 	next = *position + step.length;
+	go = 1;
 	if (!frame_state__same(&before, &here.state))
-		go = paths__add_visit(paths, &here.state, here.root, visit);
+		go = paths__add_visit(paths, &here, visit);
 	if (go < 0)
 		return go;
 	*position = next;
 	paths->called = step.flow == FLOW_CALL || (paths->called && step.filler);
 	switch (step.flow) {
 	case FLOW_ON:
-		return step.names_code ? paths__name(paths, step.target) : 1;
+		return step.names_code ? paths__name(paths, step.target, *visit) : 1;
 	case FLOW_CALL:
-		return paths__call(paths, &step, next, *visit);
+		return paths__call(paths, &step, next, visit);
 	case FLOW_JUMP:
 		if (!step.direct)
 			return paths__jump(paths, &step, *visit);
@@ -348,16 +377,18 @@ static int paths__step(struct paths *paths, uint32_t *position, uint32_t *visit)
 static int paths__follow(struct paths *paths, const struct edge *edge)
 {
 	uint32_t position = edge->position, visit = edge->visit;
-	bool begins = edge->way == WAY_START;
+	bool begins = edge->way == WAY_START, doubt = edge->way == WAY_DOUBT;
 	int go = 1;
 
 	if (position == UNWIND_NOWHERE)
-		return paths__returns(paths, visit);
+		return paths__returns(paths, visit, doubt ? PERHAPS : CERTAINLY);
 	frame_decoder__jump(&paths->decoder);
-	paths->called = edge->way == WAY_CALL;
+	paths->called = doubt || edge->way == WAY_RETURN;
+	if (doubt)
+		go = paths__doubt(paths, position, &visit);
 	while (go > 0) {
 		if (position >= space__range_at(&paths->space, position)->end)
-			return paths__returns(paths, paths__visit(paths, visit)->root);
+			return paths__returns(paths, paths__visit(paths, visit)->root, PERHAPS);
 		if (!begins)
 			go = paths__arrive(paths, position, &visit);
 		begins = false;
@@ -380,31 +411,39 @@ int paths__drain(struct paths *paths)
 	return err;
 }
 
-int paths__branch_to(struct paths *paths, uint32_t position, uint32_t visit)
+int paths__guess_function(struct paths *paths, uint32_t position)
 {
-	return paths__push(paths, position, visit, WAY_BRANCH);
+	uint32_t guess, root;
+	int err = guesses__add(&paths->guesses, &guess);
+
+	if (!err)
+		err = paths__add_root(paths, position, guess, &root);
+	return err ? err : paths__drain(paths);
 }
 
-/* Forgets all but where functions are. */
-int paths__restart(struct paths *paths)
+int paths__begin_named(struct paths *paths, const struct name *name)
 {
-	int err = 0;
+	const struct visit *by = paths__visit(paths, name->visit);
+	const struct root *root = paths__root(paths, by->root);
+	uint32_t index;
+	int err;
 
-	memset(paths->at, 0, paths->space.used * sizeof(*paths->at));
-	paths->visits.count = paths->waiting.count = paths->pending.count = paths->named.count = 0;
-	paths->framed = paths->frameless = 0;
-	paths->again = false;
-	if (!array__add(&paths->visits) || !array__add(&paths->visits) ||
-	    !array__add(&paths->waiting))
-		return -ENOMEM;
-	for (uint32_t i = 0; i < paths->roots.count && !err; i++) {
-		struct root *root = paths__root(paths, i);
+	if (name->position > root->start &&
+	    (name->position <= root->last || name->position < root->end))
+		return paths__guess_function(paths, name->position); /* its own label, rather */
+	err = paths__function(paths, name->position, by->guess, &index);
+	return err ? err : paths__drain(paths);
+}
 
-		*root = (struct root){ .start = root->start,
-				       .end = root->end,
-				       .last = root->start,
-				       .entry = root->entry };
-		err = paths__begin(paths, i);
-	}
-	return err;
+int paths__guess_code(struct paths *paths, uint32_t position, uint32_t visit)
+{
+	struct visit here = *paths__visit(paths, visit);
+	int err = guesses__add(&paths->guesses, &here.guess);
+
+	if (err)
+		return err;
+	err = paths__add_visit(paths, &here, &visit);
+	if (err > 0)
+		err = paths__push(paths, position, visit, WAY_BRANCH);
+	return err ? err : paths__drain(paths);
 }

@@ -116,15 +116,17 @@ static int builder__emit_code(void *context, uint64_t address, enum unwind_code_
 {
 	struct builder *builder = context;
 	uint64_t offset = builder->claim->start + (address - builder->claim->address);
-	struct unwind_row none = { .cfa_rule = UNWIND_NONE };
+	const struct unwind_row of_kind[] = {
+		[UNWIND_CODE_UNKNOWN] = builder->claims->unknown,
+		[UNWIND_CODE_LOST] = { .cfa_rule = UNWIND_UNSUPPORTED },
+		[UNWIND_CODE_PADDING] = { .cfa_rule = UNWIND_NONE },
+	};
 
 	if (offset >= builder->claim->end)
 		return 0;
 	if (offset < builder->floor)
 		offset = builder->floor;
-	if (kind != UNWIND_CODE_KNOWN)
-		row = kind == UNWIND_CODE_PADDING ? &none : &builder->claims->unknown;
-	return builder__put(builder, offset, *row);
+	return builder__put(builder, offset, kind == UNWIND_CODE_KNOWN ? *row : of_kind[kind]);
 }
 
 static int builder__run_claim(struct builder *builder, const struct claim *claim)

@@ -15,9 +15,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "unwind_fixture.h"
 #include "unwind_invariants.h"
-
-static char directory[] = "/tmp/memwatch-code-XXXXXX";
 
 /* Every shape of frame, switches, calls that never return, parts that are seldom used. */
 static const char *const c_source =
@@ -65,31 +64,6 @@ static const char *const c_source =
 	"int main(int c, char **v) { (void)v; return table(c, c) + leaf_table(c) + sized(c)\n"
 	"	+ array(c) + aligned(c) + early(c) + seldom(c) + huge(c) + vast(c)\n"
 	"	+ calls_many(c) + tail(c) + variadic(1, c) + jumps(c) + names(); }\n";
-
-static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static int run(const char *format, ...)
-{
-	char command[1024];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(command, sizeof(command), format, arguments);
-	va_end(arguments);
-	return system(command);
-}
-
-static void write_file(const char *name, const char *text)
-{
-	char path[256];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-}
 
 struct bytes {
 	uint8_t *bytes;
@@ -314,6 +288,16 @@ static const char *const code_source =
 	"nobody: at 25\npush %rbx\npop %rbx\nret\n"
 	"function big\nsub $3000000,%rsp\nat 26\ncall *%rcx\nadd $3000000,%rsp\nret\n"
 	"	done big\n"
+	/* the caller's rbp was here, but what was popped may be overwritten */
+	"function popped\npush %rbp\npop %rcx\nsub $24,%rsp\nlea (%rsp),%rdi\nat 27\n"
+	"	call *%rcx\nadd $24,%rsp\nret\ndone popped\n"
+	"function narrow\npush %rbp\nxor %ebp,%ebp\n.byte 0x66\npop %rbp\nadd $6,%rsp\nat 28\n"
+	"	nop\nret\ndone narrow\n"
+	"function short\npush %rbp\nmov %rsp,%rbp\n.byte 0x67\nlea (%rbp),%rsp\nat 29\n"
+	"	nop\nhlt\ndone short\n"
+	"function system\nlea -4096(%rsp),%r11\nsyscall\nmov %r11,%rsp\nat 30\nhlt\ndone system\n"
+	"function stored\npush %rbp\npush %rax\nxor %ebp,%ebp\npop (%rsp)\nat 31\nhlt\n"
+	"	done stored\n"
 	".section .rodata\ntab: .long at_10-tab,at_11-tab\n";
 
 static const struct unwind_row code_want[] = {
@@ -344,6 +328,11 @@ static const struct unwind_row code_want[] = {
 	{ .cfa_rule = UNWIND_RSP, .cfa = 2 },
 	{ .cfa_rule = UNWIND_UNSUPPORTED },
 	{ .cfa_rule = UNWIND_RSP_FAR, .cfa = (__s16)375001, .rbp_rule = 375001 >> 16 << 4 },
+	{ .cfa_rule = UNWIND_RSP, .cfa = 4 },
+	{ .cfa_rule = UNWIND_RSP, .cfa = 1, .rbp_rule = UNWIND_RBP_LOST },
+	{ .cfa_rule = UNWIND_RBP, .cfa = 2, .rbp_rule = UNWIND_RBP_CFA, .rbp = -2 },
+	{ .cfa_rule = UNWIND_UNSUPPORTED }, /* 30 */
+	{ .cfa_rule = UNWIND_RSP, .cfa = 2, .rbp_rule = UNWIND_RBP_LOST },
 };
 
 /* The file offset of a symbol of a shared object whose segments lie in the file as in memory. */
@@ -368,16 +357,12 @@ static uint64_t symbol_offset(const struct bytes *file, const char *name)
 	return 0;
 }
 
-/* NAME.s of `source` and what gcc makes of it. */
-static struct bytes assemble(const char *name, const char *source)
+/* What gcc makes of `source`. */
+static struct bytes assembled(const char *name, const char *source)
 {
 	char path[256];
 
-	snprintf(path, sizeof(path), "%s.s", name);
-	write_file(path, source);
-	assert_int_equal(run("gcc -shared -nostdlib -o %s/%s.so %s/%s.s", directory, name,
-			     directory, name),
-			 0);
+	assemble(name, source);
 	snprintf(path, sizeof(path), "%s/%s.so", directory, name);
 	return read_file(path);
 }
@@ -393,44 +378,110 @@ static void check_row(const struct bytes *file, const struct unwind_table *table
 			 row ? row->rbp : 0, want->cfa_rule, want->rbp_rule, want->cfa, want->rbp);
 }
 
-static void rows_are_what_the_code_does(void **state)
+/* The rows at at_0, at_1, ... */
+static void check_rows(const struct bytes *file, const struct unwind_row *want, size_t count)
 {
-	struct bytes file = assemble("code", code_source);
 	struct unwind_table table;
 	char name[16];
 
-	(void)state;
-	assert_int_equal(build(&file, &table), 0);
-	for (size_t i = 0; i < sizeof(code_want) / sizeof(*code_want); i++) {
+	assert_int_equal(build(file, &table), 0);
+	for (size_t i = 0; i < count; i++) {
 		snprintf(name, sizeof(name), "at_%zu", i);
-		check_row(&file, &table, name, &code_want[i]);
+		check_row(file, &table, name, &want[i]);
 	}
 	unwind_table__free(&table);
+}
+
+static void rows_are_what_the_code_does(void **state)
+{
+	struct bytes file = assembled("code", code_source);
+
+	(void)state;
+	check_rows(&file, code_want, sizeof(code_want) / sizeof(*code_want));
+	free(file.bytes);
+}
+
+/* Nothing but a proof, a return or a jump to where all is known, makes a row of a guess. */
+static void guesses_are_not_believed(void **state)
+{
+	static const struct unwind_row want[] = {
+		{ .cfa_rule = UNWIND_RSP, .cfa = 10 }, { .cfa_rule = UNWIND_UNSUPPORTED },
+		{ .cfa_rule = UNWIND_RSP, .cfa = 2 },  { .cfa_rule = UNWIND_UNSUPPORTED },
+		{ .cfa_rule = UNWIND_UNSUPPORTED },    { .cfa_rule = UNWIND_RSP, .cfa = 3 },
+		{ .cfa_rule = UNWIND_UNSUPPORTED },
+	};
+	struct bytes file = assembled(
+		"guesses",
+		".macro function name\n.p2align 4\n.type \\name,@function\n\\name:\n.endm\n"
+		/* the call never returns: another function follows, which never does, either */
+		"function ends\npush %rbx\nsub $64,%rsp\nat_0: call *%rcx\n"
+		"	.p2align 4\npush %rbx\nat_1: call *%rdx\nhlt\n"
+		/* the call returns: so does the function */
+		"function goes_on\npush %rbx\ncall *%rcx\nat_2: call *%rcx\npop %rbx\nret\n"
+		/* a label, not a function */
+		"function labels\nsub $40,%rsp\nlea at_3(%rip),%rax\nmov %rax,(%rdi)\n"
+		"	je 1f\ncall *%rcx\nadd $40,%rsp\nret\nat_3: call *%rdx\nhlt\n"
+		"1:	hlt\n"
+		/* two instructions in one: what comes by way of either has another frame */
+		"function overlap\ntest %eax,%eax\nje at_4\npush %rbx\n.byte 0xb8\n"
+		"at_4: .fill 4,1,0x90\nhlt\n"
+		/* the jump's table leads to both, but the second is never left */
+		"function table\nsub $16,%rsp\nadd %rdx,%rax\njmp *%rax\n"
+		"at_5: call *%rcx\nadd $16,%rsp\nret\nat_6: call *%rcx\nhlt\n"
+		"function last\nadd $24,%rsp\nje table\nhlt\n.size table,.-table\n"
+		/* what may follow a call is known by another way: it does not follow */
+		"function falls\nsub $40,%rsp\ncall *%rcx\n.p2align 4\nat_7: call *%rdx\nret\n"
+		"function jumps\njmp at_7\n");
+
+	(void)state;
+	check_rows(&file, want, sizeof(want) / sizeof(*want));
+	free(file.bytes);
+}
+
+/* Linkers gave libraries the start of their code for an entry. It is called like any other. */
+static void entries_are_where_programs_begin(void **state)
+{
+	static const struct unwind_row want[] = {
+		{ .cfa_rule = UNWIND_RSP, .cfa = 2 },
+		{ .cfa_rule = UNWIND_END },
+	};
+	struct bytes file = assembled("entry",
+				      ".type f,@function\nf: push %rbx\nat_0: call *%rcx\n"
+				      "pop %rbx\nret\n.size f,.-f\n"
+				      "start: xor %ebp,%ebp\nat_1: call *%rcx\nhlt\n.skip 9\n");
+	Elf64_Ehdr *header = (Elf64_Ehdr *)file.bytes;
+
+	(void)state;
+	header->e_entry = symbol_offset(&file, "f");
+	check_rows(&file, want, 1);
+	header->e_entry = symbol_offset(&file, "start");
+	check_rows(&file, want, 2);
 	free(file.bytes);
 }
 
 /* In a file whose functions keep frame pointers, so does that of which nothing else is known. */
 static void frame_pointers_are_kept_by_all(void **state)
 {
-	static const struct unwind_row want = {
-		.cfa_rule = UNWIND_RBP, .cfa = 2, .rbp_rule = UNWIND_RBP_CFA, .rbp = -2
+	static const struct unwind_row want[] = {
+		{ .cfa_rule = UNWIND_RBP, .cfa = 2, .rbp_rule = UNWIND_RBP_CFA, .rbp = -2 },
+		{ .cfa_rule = UNWIND_UNSUPPORTED }, /* but where rbp is seen to be none */
 	};
-	struct bytes file = assemble(
-		"framed", ".globl f\n.type f,@function\nf: push %rbp\nmov %rsp,%rbp\n"
-			  "call *%rcx\npop %rbp\nret\n.size f,.-f\n"
-			  "nobody: push %rbp\nmov %rsp,%rbp\ncall *%rcx\nat_0: pop %rbp\nret\n");
-	struct unwind_table table;
+	struct bytes file = assembled(
+		"framed",
+		".globl f\n.type f,@function\nf: push %rbp\nmov %rsp,%rbp\n"
+		"call *%rcx\npop %rbp\nret\n.size f,.-f\n"
+		".type g,@function\ng: push %rbp\nmov %rdx,%rbp\nand $-16,%rsp\nat_1: nop\n"
+		"hlt\n.size g,.-g\n"
+		"nobody: push %rbp\nmov %rsp,%rbp\ncall *%rcx\nat_0: pop %rbp\nret\n");
 
 	(void)state;
-	assert_int_equal(build(&file, &table), 0);
-	check_row(&file, &table, "at_0", &want);
-	unwind_table__free(&table);
+	check_rows(&file, want, 2);
 	free(file.bytes);
 }
 
 static int build_source(const char *name, const char *source, struct unwind_table *table)
 {
-	struct bytes file = assemble(name, source);
+	struct bytes file = assembled(name, source);
 	int result = build(&file, table);
 
 	free(file.bytes);
@@ -442,7 +493,7 @@ static void a_path_ends_with_its_gap(void **state)
 {
 	static const struct unwind_row want = { .cfa_rule = UNWIND_UNSUPPORTED },
 				       none = { .cfa_rule = UNWIND_NONE };
-	struct bytes file = assemble(
+	struct bytes file = assembled(
 		"gaps", ".type ends,@function\nends: push %rbx\n.rept 64\ninc %eax\n.endr\n"
 			"call *%rcx\n"
 			"described: .cfi_startproc\nret\n.cfi_endproc\n"
@@ -481,16 +532,10 @@ static void holes_are_looked_through_once(void **state)
 	(void)state;
 	assert_int_equal(build_source("holes",
 				      ".type f,@function\nf: push %rbx\nadd %rdx,%rax\n"
-				      "jmp *%rax\n.rept 3000000\nret\n.endr\n.size f,.-f\n",
+				      "jmp *%rax\n.rept 800000\nret\n.endr\n.size f,.-f\n",
 				      &table),
 			 0);
 	unwind_table__free(&table);
-}
-
-static uint32_t draw(uint64_t *seed)
-{
-	*seed = *seed * 6364136223846793005ULL + 1442695040888963407ULL;
-	return (uint32_t)(*seed >> 33);
 }
 
 /* Jumps, calls and stack pointers that compilers never write. */
@@ -525,16 +570,7 @@ static void code_that_lies_does_no_harm(void **state)
 static int make_directory(void **state)
 {
 	(void)state;
-	if (!mkdtemp(directory))
-		return -1;
-	write_file("fixture.c", c_source);
-	return 0;
-}
-
-static int remove_directory(void **state)
-{
-	(void)state;
-	return run("rm -rf %s", directory);
+	return fixture__make(c_source);
 }
 
 int main(void)
@@ -543,6 +579,8 @@ int main(void)
 		cmocka_unit_test(compiled_code_is_as_its_tables_say),
 		cmocka_unit_test(the_systems_objects_are_as_their_tables_say),
 		cmocka_unit_test(rows_are_what_the_code_does),
+		cmocka_unit_test(guesses_are_not_believed),
+		cmocka_unit_test(entries_are_where_programs_begin),
 		cmocka_unit_test(frame_pointers_are_kept_by_all),
 		cmocka_unit_test(a_path_ends_with_its_gap),
 		cmocka_unit_test(too_much_work_is_no_error),

@@ -19,9 +19,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "unwind_fixture.h"
 #include "unwind_invariants.h"
-
-enum { COMMAND_SIZE = 1024 };
 
 /* A compiled fixture or another file, opened both ways. */
 struct subject {
@@ -30,8 +29,6 @@ struct subject {
 	struct unwind_table table;
 	int result;
 };
-
-static char directory[] = "/tmp/memwatch-unwind-XXXXXX";
 
 static const char *const c_source =
 	"#include <alloca.h>\n"
@@ -57,44 +54,6 @@ static const char *const c_source =
 	"int main(int c, char **v) { (void)v; return saved(c, c, c) + sized(c) + array(c)\n"
 	"	+ aligned(c) + both(c) + early(c) + huge(c) + vast(c)\n"
 	"	+ many(c, 2, 3, 4, 5, 6, 7, many(1, 2, 3, 4, 5, 6, 7, c)); }\n";
-
-static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static int run(const char *format, ...)
-{
-	char command[COMMAND_SIZE];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(command, sizeof(command), format, arguments);
-	va_end(arguments);
-	return system(command);
-}
-
-static void write_file(const char *name, const char *text)
-{
-	char path[256];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-}
-
-/* NAME.s of `source` and the shared object NAME.so of it. */
-static void assemble(const char *name, const char *source)
-{
-	char file[64];
-
-	snprintf(file, sizeof(file), "%s.s", name);
-	write_file(file, source);
-	/* ld says of rules.s that it makes no .eh_frame_hdr: some of it is meant to be nonsense */
-	assert_int_equal(run("gcc -shared -nostdlib -o %s/%s.so %s/%s.s 2>/dev/null", directory,
-			     name, directory, name),
-			 0);
-}
 
 static void subject__open(struct subject *subject, const char *path)
 {
@@ -677,12 +636,6 @@ static void truncated_files_do_no_harm(void **state)
 	free(bytes);
 }
 
-static uint32_t draw(uint64_t *seed)
-{
-	*seed = *seed * 6364136223846793005ULL + 1442695040888963407ULL;
-	return (uint32_t)(*seed >> 33);
-}
-
 static void corrupt_files_do_no_harm(void **state)
 {
 	static const char *const names[] = { "rules.so", "debug.so", "bare" };
@@ -712,16 +665,7 @@ static void corrupt_files_do_no_harm(void **state)
 static int make_directory(void **state)
 {
 	(void)state;
-	if (!mkdtemp(directory))
-		return -1;
-	write_file("fixture.c", c_source);
-	return 0;
-}
-
-static int remove_directory(void **state)
-{
-	(void)state;
-	return run("rm -rf %s", directory);
+	return fixture__make(c_source);
 }
 
 int main(void)
