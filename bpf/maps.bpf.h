@@ -141,19 +141,19 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4 << 20);
+	__uint(max_entries, 1);
 } events SEC(".maps");
 
 /* Of struct python_copy. Code that finds no room is none the worse: its name is read later. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
+	__uint(max_entries, 1);
 } python_copies SEC(".maps");
 
 /* Whose copies were sent. One that is forgotten is sent again. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 1);
 	__type(key, struct python_key);
 	__type(value, u8);
 } python_sent SEC(".maps");

@@ -175,7 +175,10 @@ struct mapping_record { /* executable mappings of a process, ascending */
 };
 MEMWATCH_ASSERT_SIZE(struct mapping_record, 32);
 
-/* Files whose rows are there, by what the kernel itself calls them. */
+/*
+ * Files whose rows are there, by what the kernel itself calls them: on overlayfs and btrfs that is
+ * not what stat() says.
+ */
 struct file_key {
 	__u64 inode;
 	__u32 device; /* the kernel's dev_t, not stat()'s: major << 20 | minor */
@@ -183,7 +186,7 @@ struct file_key {
 };
 MEMWATCH_ASSERT_SIZE(struct file_key, 16);
 struct file_record {
-	__u32 object;
+	__u32 object; /* 0: nobody knows yet, and an EVENT_FILE is under way */
 	__u32 python; /* CPython's evaluator is in it */
 };
 
@@ -319,6 +322,12 @@ enum event_type {
 	EVENT_LEADER,
 	/* `book` ran into code that its slice does not show, or the loader changed something */
 	EVENT_MAPPINGS,
+	/*
+	 * [address, address + length) is mapped from a file that the kernel calls `other` (device),
+	 * `other_address` (inode), of `other_length` bytes, from `stack` on. `flags` is
+	 * book.changes.
+	 */
+	EVENT_FILE,
 	EVENT_MAP,      /* [address, address + length) was mapped by the program */
 	EVENT_UNMAP,    /* the program is about to unmap it */
 	EVENT_REMAP,    /* [other_address, + other_length) became [address, + length) */

@@ -341,6 +341,7 @@ static inline void walk__start(struct walk *walk, u32 id, const struct book *boo
 	walk->word_count = walk->last_place = 0;
 	walk->exact = walk->uses_rbp = walk->no_python = walk->ended = false;
 	walk->outdated = book__is_changing(book);
+	walk->unknown.unknown = 0;
 	walk->python_count = walk->python_states = walk->python_list = 0;
 	walk->python_begun = walk->python_own = walk->in_python = false;
 	walk->record.count = walk->record.book = walk->record.pointers = 0;
@@ -359,6 +360,27 @@ static __noinline int book__ask_mappings(u32 id, struct book *book)
 	if (!book || __sync_lock_test_and_set(&book->asked, 1))
 		return 0;
 	event.tgid = book->tgid;
+	event__send(&event);
+	return 0;
+}
+
+/* User space is to say what the file is that the kernel calls so; asked once until it has. */
+static __noinline int book__ask_file(u32 id, const struct book *book, const struct walk *walk)
+{
+	const struct vma_seen *seen = &walk->unknown;
+	struct event event = { .type = EVENT_FILE, .book = id };
+	struct file_record asked = {};
+
+	if (!book || bpf_map_update_elem(&files, &seen->file, &asked, BPF_NOEXIST))
+		return 0;
+	event.tgid = book->tgid;
+	event.address = seen->mapping.start;
+	event.length = seen->mapping.end - seen->mapping.start;
+	event.stack = seen->mapping.offset;
+	event.other = seen->file.device;
+	event.other_address = seen->file.inode;
+	event.other_length = seen->unknown;
+	event.flags = book->changes;
 	event__send(&event);
 	return 0;
 }
@@ -402,6 +424,8 @@ static __noinline u64 stack__walk(struct walk *walk, u32 id, struct book *book)
 	bpf_loop(2 * max_frames, walk__step, &context, 0); /* shim frames are steps too */
 	if (walk->no_python)
 		walk->record.state = STACK_STATE_BROKEN;
+	if (walk->unknown.unknown)
+		book__ask_file(id, book, walk);
 	if (walk->outdated) {
 		walk->word_count = WALK_WORDS + 1;
 		book__ask_mappings(id, book);

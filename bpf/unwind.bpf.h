@@ -56,6 +56,12 @@ struct python_list { /* what is left of a thread state's frames */
 	u64 anchor; /* see enum python_anchor: where that one runs; 0: not known */
 };
 
+struct vma_seen { /* what the kernel says of an address */
+	struct mapping_record mapping;
+	struct file_key file;
+	u64 unknown; /* bytes of that file, which nobody knows; 0: not so */
+};
+
 struct walk {
 	/* the frame that stands next */
 	u64 pc, sp, rbp;
@@ -64,6 +70,7 @@ struct walk {
 	u64 hash;
 	u32 first_mapping, mappings;
 	struct mapping_record mapping; /* of the frame before: mostly it is this one's, too */
+	struct vma_seen unknown; /* the last file that nobody knew */
 	u32 book;
 	u32 word_count;  /* above WALK_WORDS: no memo can hold this walk */
 	u32 last_place;  /* the greatest of places */
@@ -134,25 +141,28 @@ static inline struct mapping_record *mapping__below(u32 first, u32 count, u64 ad
 	return bpf_map_lookup_elem(&mappings, &index);
 }
 
-/* bpf_find_vma's callback. Leaves `mapping` empty where no code is, or of a file without rows. */
-static long vma__read(struct task_struct *task, struct vm_area_struct *vma,
-		      struct mapping_record *mapping)
+/* bpf_find_vma's callback. Leaves seen->mapping empty where there is no code. */
+static long vma__read(struct task_struct *task, struct vm_area_struct *vma, struct vma_seen *seen)
 {
 	enum { EXEC = 4, PAGE_BITS = 12 }; /* VM_EXEC, include/linux/mm.h */
 	struct file *file = BPF_CORE_READ(vma, vm_file);
+	struct mapping_record *mapping = &seen->mapping;
 	struct file_record *known;
-	struct file_key key = {};
 
 	if (!(BPF_CORE_READ(vma, vm_flags) & EXEC))
 		return 0;
 	if (file) {
-		key.inode = BPF_CORE_READ(file, f_inode, i_ino);
-		key.device = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
-		known = bpf_map_lookup_elem(&files, &key);
-		if (!known)
+		seen->file.inode = BPF_CORE_READ(file, f_inode, i_ino);
+		seen->file.device = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+		known = bpf_map_lookup_elem(&files, &seen->file);
+		if (!known) {
+			seen->unknown = BPF_CORE_READ(file, f_inode, i_size);
+		} else if (!known->object) {
 			return 0;
-		mapping->object = known->object;
-		mapping->python = known->python;
+		} else {
+			mapping->object = known->object;
+			mapping->python = known->python;
+		}
 		mapping->offset = BPF_CORE_READ(vma, vm_pgoff) << PAGE_BITS;
 	} else if (BPF_CORE_READ(vma, vm_ops)) {
 		return 0; /* the kernel's own: vdso, uprobes */
@@ -168,16 +178,17 @@ static long vma__read(struct task_struct *task, struct vm_area_struct *vma,
  */
 __noinline bool walk__ask_kernel(struct walk *walk, u64 address)
 {
-	struct mapping_record mapping = {};
+	struct vma_seen seen = {};
 
 	if (!walk)
 		return false;
 	walk->outdated = true;
-	bpf_find_vma(bpf_get_current_task_btf(), address, vma__read, &mapping, 0);
-	if (!mapping.end)
-		return false;
-	walk->mapping = mapping;
-	return true;
+	bpf_find_vma(bpf_get_current_task_btf(), address, vma__read, &seen, 0);
+	if (seen.unknown)
+		walk->unknown = seen;
+	else if (seen.mapping.end)
+		walk->mapping = seen.mapping;
+	return seen.mapping.end && !seen.unknown;
 }
 
 static inline const struct mapping_record *mapping__at(struct walk *walk, u64 address)

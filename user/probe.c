@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "heap.skel.h"
@@ -53,54 +52,6 @@ const char *probe__complaint(void)
 	return complaint;
 }
 
-static uint32_t power_of_two(uint64_t n)
-{
-	uint32_t power = 1;
-
-	while (power < n && power < 1u << 30)
-		power <<= 1;
-	return power;
-}
-
-/* Of the table of blocks: room for idle ones (bpf/account.bpf.h) beside those that are wanted. */
-static uint32_t max_idle(const struct probe_options *o)
-{
-	return o->max_blocks / 8;
-}
-
-/*
- * The table of blocks takes 16 bytes a possible element at once (a bucket's head) and about 112 a
- * real one. One element for every 1.5 KB of the machine keeps the first at 1 % of its memory. The
- * kernel rounds up to a power of two.
- */
-static uint32_t default_blocks(void)
-{
-	struct sysinfo info;
-	uint64_t wanted = 1 << 20;
-
-	if (!sysinfo(&info))
-		wanted = (uint64_t)info.totalram * info.mem_unit / 1536;
-	if (wanted > 1 << 24)
-		wanted = 1 << 24;
-	return (power_of_two(wanted) >> (power_of_two(wanted) > wanted)) / 9 * 8;
-}
-
-static void fill_defaults(struct probe_options *o)
-{
-	if (o->trial) {
-		o->max_blocks = o->max_stacks = o->max_sites = o->max_books = 1;
-		o->max_rows = o->max_mappings = o->memos = 1;
-	}
-	o->max_blocks = o->max_blocks ?: default_blocks();
-	o->max_frames = o->max_frames ?: MEMWATCH_DEFAULT_FRAMES;
-	o->max_stacks = o->max_stacks ?: 128 << 10;
-	o->max_books = o->max_books ?: 4096;
-	o->max_sites = o->max_sites ?: o->max_stacks * 2 + o->max_books;
-	o->max_rows = o->max_rows ?: 4 << 20;
-	o->max_mappings = o->max_mappings ?: 64 << 10;
-	o->memos = power_of_two(o->memos ?: 8 << 10);
-}
-
 static int size_maps(struct probe *probe)
 {
 	struct heap_bpf *s = probe->skeleton;
@@ -109,7 +60,7 @@ static int size_maps(struct probe *probe)
 		struct bpf_map *map;
 		uint32_t entries;
 	} sizes[] = {
-		{ s->maps.blocks, o->max_blocks + max_idle(o) },
+		{ s->maps.blocks, o->max_blocks + probe_options__idle(o) },
 		{ s->maps.stacks, o->max_stacks },
 		{ s->maps.sites, o->max_sites },
 		{ s->maps.site_ids, o->max_sites },
@@ -120,20 +71,17 @@ static int size_maps(struct probe *probe)
 		{ s->maps.rows, o->max_rows },
 		{ s->maps.mappings, o->max_mappings },
 		{ s->maps.memos, o->memos },
-		{ s->maps.events, o->trial ? 4096 : bpf_map__max_entries(s->maps.events) },
-		{ s->maps.python_copies,
-		  o->trial ? 4096 : bpf_map__max_entries(s->maps.python_copies) },
-		{ s->maps.python_sent, o->trial ? 1 : bpf_map__max_entries(s->maps.python_sent) },
+		{ s->maps.events, o->trial ? 4096 : 4 << 20 },
+		{ s->maps.python_copies, o->trial ? 4096 : 1 << 20 },
+		{ s->maps.python_sent, o->trial ? 1 : 16 << 10 },
 	};
+	int error = 0;
 
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-		int error = bpf_map__set_max_entries(sizes[i].map, sizes[i].entries);
-
-		if (error)
-			return error;
-	}
-	return bpf_map__set_value_size(s->maps.stacks,
-				       offsetof(struct stack_record, frames[o->max_frames]));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes) && !error; i++)
+		error = bpf_map__set_max_entries(sizes[i].map, sizes[i].entries);
+	return error
+		       ?: bpf_map__set_value_size(s->maps.stacks, offsetof(struct stack_record,
+									   frames[o->max_frames]));
 }
 
 struct bpf_program *probe__libbpf_program(const struct probe *probe, enum program program)
@@ -253,7 +201,7 @@ static int load(struct probe *probe)
 	s->rodata->min_size = o->min_size;
 	s->rodata->max_size = o->max_size;
 	s->rodata->max_sites = o->max_sites;
-	s->rodata->max_idle = max_idle(o);
+	s->rodata->max_idle = probe_options__idle(o);
 	s->rodata->memo_mask = o->memos - 1;
 	s->rodata->max_frames = o->max_frames;
 	choose_programs(probe);
@@ -282,7 +230,7 @@ struct probe *probe__new(const struct probe_options *options)
 	libbpf_set_print(hear);
 	complaint[0] = 0;
 	probe->options = *options;
-	fill_defaults(&probe->options);
+	probe_options__fill(&probe->options);
 	error = load(probe);
 	if (!error)
 		return probe;
@@ -364,9 +312,10 @@ struct probe_cost probe__cost(const struct probe *probe)
 		uint64_t entries = bpf_map__max_entries(map);
 
 		if (bpf_map__type(map) == BPF_MAP_TYPE_HASH)
-			cost.fixed += 16ULL * power_of_two(entries);
+			cost.fixed += 16ULL * probe_options__power(entries);
 		else if (bpf_map__type(map) == BPF_MAP_TYPE_LRU_HASH)
-			cost.fixed += 16ULL * power_of_two(entries) + entries * element_cost(map);
+			cost.fixed +=
+				16ULL * probe_options__power(entries) + entries * element_cost(map);
 		else if (bpf_map__type(map) == BPF_MAP_TYPE_ARRAY)
 			cost.fixed += entries * bpf_map__value_size(map);
 		else if (bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF)
@@ -592,6 +541,15 @@ struct unwind_row *probe__rows(const struct probe *probe, uint32_t *capacity)
 int probe__set_file(struct probe *probe, const struct file_key *key, const struct file_record *file)
 {
 	return bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.files), key, file, BPF_ANY);
+}
+
+void probe__forget_ask(struct probe *probe, const struct file_key *key)
+{
+	int fd = bpf_map__fd(probe->skeleton->maps.files);
+	struct file_record file;
+
+	if (!bpf_map_lookup_elem(fd, key, &file) && !file.object)
+		bpf_map_delete_elem(fd, key);
 }
 
 int probe__set_page(struct probe *probe, const struct page_key *key, const struct page_rows *rows)

@@ -10,10 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "probe_options.h"
 #include "../bpf/memwatch.h"
-
-/* How a program gets to its instruction; the ladder of attach.c, best first. */
-enum rung { RUNG_SESSION, RUNG_MULTI, RUNG_PERF, RUNGS };
 
 enum program {
 	PROGRAM_ENTER,
@@ -22,17 +20,6 @@ enum program {
 	PROGRAM_TRIAL,
 	PROGRAM_TRIAL_RETURN,
 	PROGRAMS
-};
-
-struct probe_options {
-	enum rung rung;
-	bool trial;          /* only what a trial of the rung needs: no tables, no books */
-	bool only_targets;   /* observe only the processes named with probe__add_target */
-	uint32_t pid_namespace; /* process__namespace() */
-	uint64_t min_size, max_size; /* bytes; blocks outside are in no site */
-	/* Sizes of the kernel tables, in elements; 0: the default. */
-	uint32_t max_blocks, max_stacks, max_sites, max_books, max_rows, max_mappings, memos;
-	uint32_t max_frames; /* of a stack, up to MEMWATCH_MAX_FRAMES; 0: the default */
 };
 
 struct probe;
@@ -99,6 +86,7 @@ struct mapping_record *probe__mappings(const struct probe *probe, uint32_t *capa
 struct unwind_row *probe__rows(const struct probe *probe, uint32_t *capacity);
 int probe__set_file(struct probe *probe, const struct file_key *key,
 		    const struct file_record *file);
+void probe__forget_ask(struct probe *probe, const struct file_key *key); /* if nobody answered */
 int probe__set_page(struct probe *probe, const struct page_key *key, const struct page_rows *rows);
 
 #endif

@@ -143,6 +143,13 @@ static struct image *image_of(struct pythons *pythons, const struct object *obje
 	return NULL;
 }
 
+bool pythons__is_interpreter(struct pythons *pythons, const struct object *object)
+{
+	const struct image *image = image_of(pythons, object);
+
+	return image && !image->error;
+}
+
 /* musl keeps thread-specific data elsewhere than glibc. */
 static bool has_musl(const struct mappings *mappings)
 {

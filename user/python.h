@@ -28,6 +28,9 @@ int pythons__detect(struct pythons *pythons, struct objects *objects, pid_t pid,
 		    const struct mappings *mappings, struct python_record *record,
 		    const char **reason);
 
+/* Whether an object is a CPython interpreter whose frames can be found. */
+bool pythons__is_interpreter(struct pythons *pythons, const struct object *object);
+
 /* Names a code object of `pid` from what the kernel side sent of it: it may be gone already. */
 void pythons__learn(struct pythons *pythons, pid_t pid, const struct python_copy *copy);
 

@@ -10,9 +10,9 @@
 #include "unwind_table.h"
 
 enum {
-	SLICE_MIN = 16,    /* mappings */
-	SLICE_MAX = 4096,  /* MAPPING_STEPS of bpf/unwind.bpf.h */
-	CLASSES = 9,       /* 16 << 8 = 4096 */
+	SLICE_MIN = 16, /* mappings */
+	SLICE_MAX = 4096, /* MAPPING_STEPS of bpf/unwind.bpf.h */
+	CLASSES = 9, /* 16 << 8 = 4096 */
 };
 
 /*
@@ -21,8 +21,8 @@ enum {
  */
 struct slice {
 	uint32_t first;
-	uint8_t class;  /* each half holds SLICE_MIN << class */
-	uint8_t half;   /* the one that is published */
+	uint8_t class; /* each half holds SLICE_MIN << class */
+	uint8_t half; /* the one that is published */
 	uint8_t used;
 };
 
@@ -39,7 +39,7 @@ struct tables {
 	uint32_t slice_count;
 	struct free_list free[CLASSES];
 	uint32_t mappings_used;
-	uint8_t *built;       /* by object id */
+	uint8_t *built; /* by object id */
 	size_t built_size;
 	struct tables_size size;
 };
@@ -125,7 +125,7 @@ static int build_rows(struct tables *tables, const struct object *object)
 
 /*
  * Lets the kernel side know the file by itself. Not where stat() and the kernel name it differently
- * (btrfs, overlayfs): there a process's stacks wait for its slice.
+ * (btrfs, overlayfs): there the kernel side asks (EVENT_FILE).
  */
 static void publish_file(struct tables *tables, const struct object *object,
 			 const struct mapping *mapping, bool python)
@@ -299,6 +299,25 @@ int tables__refresh(struct tables *tables, uint32_t id, pid_t pid)
 	__atomic_store_n(&book->asked, 0, __ATOMIC_SEQ_CST);
 	mappings__free(&mappings);
 	return error;
+}
+
+struct object *tables__object_of(struct tables *tables, const struct event *event)
+{
+	const struct book *book = probe__book(tables->probe, event->book);
+	const struct mapping_record *mappings;
+	uint32_t capacity;
+
+	if (!book || book->changes_seen != event->flags)
+		return NULL;
+	mappings = probe__mappings(tables->probe, &capacity) + (uint32_t)book->slice;
+	for (uint32_t i = 0; i < book->slice >> 32; i++)
+		if (mappings[i].start == event->address &&
+		    mappings[i].end == event->address + event->length &&
+		    mappings[i].offset == event->stack)
+			return mappings[i].object
+				       ? objects__by_id(tables->objects, mappings[i].object)
+				       : NULL;
+	return NULL;
 }
 
 void tables__forget(struct tables *tables, uint32_t book)

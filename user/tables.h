@@ -25,6 +25,11 @@ void tables__free(struct tables *tables);
  */
 int tables__refresh(struct tables *tables, uint32_t book, pid_t pid);
 /*
+ * The object whose file EVENT_FILE is about, when the book's mappings were read after it and before
+ * any change; else NULL.
+ */
+struct object *tables__object_of(struct tables *tables, const struct event *event);
+/*
  * CPython's evaluator is at `address` of `pid`: stacks through its file, of processes whose
  * interpreter nobody has found yet, will be marked broken.
  */

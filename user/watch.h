@@ -48,6 +48,7 @@ struct watched { /* a process, from its start or exec to its end: a book */
 	uint64_t refreshed; /* CLOCK_MONOTONIC ns of the last look at its mappings */
 	bool stale;         /* another look is due */
 	bool python;        /* it runs CPython, and the kernel side knows how */
+	unsigned int unlearnt; /* times that nobody could say what file the kernel asked about */
 	struct watch *watch;
 	UT_hash_handle hh;
 };

@@ -4,12 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "watch_state.h"
 
-enum { REFRESH_NS = 250 * 1000 * 1000 }; /* how often one process's mappings are read at most */
+enum {
+	REFRESH_NS = 250 * 1000 * 1000, /* how often one process's mappings are read at most */
+	UNLEARNT_MAX = 100,
+};
 
 static uint64_t now_ns(void)
 {
@@ -330,6 +334,30 @@ static void on_map_event(struct watch *watch, struct watched *watched, const str
 	}
 }
 
+/*
+ * A file is called otherwise by the kernel than by stat() (overlayfs, btrfs), or has only come.
+ * What cannot be found, for the mappings have changed since, is asked again; not for ever.
+ */
+static void learn_file(struct watch *watch, struct watched *watched, const struct event *event)
+{
+	const struct file_key key = { event->other_address, event->other, 0 };
+	const struct object *object;
+	struct file_record file = { 0 };
+	struct stat status;
+
+	watched->refreshed = 0;
+	refresh(watch, watched);
+	object = tables__object_of(watch->tables, event);
+	if (object && !fstat(object__fd(object), &status) &&
+	    (uint64_t)status.st_size == event->other_length) {
+		file.object = object__id(object);
+		file.python = pythons__is_interpreter(watch->pythons, object);
+		probe__set_file(watch->probe, &key, &file);
+	} else if (++watched->unlearnt < UNLEARNT_MAX) {
+		probe__forget_ask(watch->probe, &key);
+	}
+}
+
 static int on_event(void *context, const struct event *event)
 {
 	struct watch *watch = context;
@@ -354,6 +382,10 @@ static int on_event(void *context, const struct event *event)
 		return 0;
 	case EVENT_LEADER:
 		watch__leader_gone(watch, event->tgid, event->other);
+		return 0;
+	case EVENT_FILE:
+		if (watched && !watched->ignored)
+			learn_file(watch, watched, event);
 		return 0;
 	case EVENT_MAPPINGS:
 		if (watched && !watched->ignored)

@@ -182,3 +182,31 @@ again() { has_line "$T/truth" '^ready$' 2; }
 	exec {LINE}>&-
 	dead 7
 }
+
+# There the kernel calls a file otherwise than stat() does, and says how when it is asked about one.
+@test "overlayfs: what the process had mapped before is known while the loader changes something" {
+	unshare --mount true 2>/dev/null || skip "this root is no mount point"
+	cat >"$T/inner" <<-END
+		#!/bin/sh
+		mount -t tmpfs none /mnt && mkdir /mnt/up /mnt/work /mnt/root || exit 1
+		mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/up,workdir=/mnt/work /mnt/root || exit 1
+		exec chroot /mnt/root "$W/reload"
+	END
+	chmod +x "$T/inner"
+	[[ $(unshare --mount "$T/inner" </dev/null 2>/dev/null) = ready ]] || skip "no overlayfs of this root"
+	held "$(command -v unshare)" --mount "$T/inner"
+	local round
+	for round in {1..8}; do # one file is asked for at a time
+		ask at-once "$W/libone.so" "$HERE"
+		comes here "$HERE" here
+		ask close
+	done
+	ask at-once "$W/libtwo.so" "$ELSEWHERE"
+	kill -INT "$WATCH"
+	ended 0
+	last_snapshot
+	snapshot_says "[.sites[] | select(.stack[0].function == \"here\")]
+		| (map(select(.end)) | all(.live_bytes == .live_count * $HERE))
+		and (map(.live_bytes - .live_count * $HERE) | add == 100 * ($ELSEWHERE - $HERE))"
+	finish
+}

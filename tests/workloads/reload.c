@@ -6,6 +6,7 @@
  *   jit                      made here, followed by frame pointers
  *   call SIZE                allocates from inside that code
  *   here SIZE                allocates from a function of this program, HERE
+ *   at-once FILE SIZE        opens it, and allocates so, TIMES, before anybody can have looked
  *   fork                     the child goes on
  *   exec FILE                goes on as another program
  * "at" is where the function is; what was there before was at the same place if the numbers are
@@ -22,7 +23,7 @@
 #define HERE here
 #endif
 
-enum { LENGTH = 64 << 10 };
+enum { LENGTH = 64 << 10, TIMES = 100 };
 
 typedef void *(*allocator)(size_t);
 typedef void *(*code)(allocator, size_t);
@@ -95,6 +96,15 @@ NOINLINE static void HERE(size_t size)
 	__asm__ volatile("");
 }
 
+static void open_and_allocate(const char *file, size_t size)
+{
+	library = dlopen(file, RTLD_NOW);
+	if (!library)
+		_exit(WORKLOAD_ABANDONED);
+	for (int i = 0; i < TIMES; i++)
+		HERE(size);
+}
+
 static void pass_on(void)
 {
 	pid_t child = fork();
@@ -131,6 +141,8 @@ static void obey(const char *verb, const char *first, const char *second)
 		call(atol(first));
 	else if (!strcmp(verb, "here"))
 		HERE(atol(first));
+	else if (!strcmp(verb, "at-once"))
+		open_and_allocate(first, strtoul(second, NULL, 10));
 	else if (!strcmp(verb, "close"))
 		dlclose(library);
 	else if (!strcmp(verb, "unmap"))
