@@ -292,6 +292,17 @@ bool unwind_code__keeps_frame_pointers(const struct unwind_code *code)
 	return code->paths.framed > code->paths.frameless * FEW;
 }
 
+bool unwind_code__is_padding(const uint8_t *bytes, size_t size)
+{
+	struct frame_decoder decoder;
+	size_t at = 0, length = 1;
+
+	frame_decoder__init(&decoder);
+	for (; at < size && length; at += length)
+		length = frame_decoder__padding(&decoder, bytes + at, size - at);
+	return at == size;
+}
+
 /* Nobody is in padding; that it is there matters only where a function begins behind it. */
 static int paths__emit_hole(struct paths *paths, const struct range *range, uint32_t position,
 			    uint32_t end, unwind_code_emit emit, void *context)

@@ -15,6 +15,9 @@
 
 struct unwind_code;
 
+/* Whether bytes are nothing but what stands between functions. */
+bool unwind_code__is_padding(const uint8_t *bytes, size_t size);
+
 /* Room for `ranges` of `size` bytes in all; NULL: no memory. */
 struct unwind_code *unwind_code__new(size_t size, size_t ranges);
 void unwind_code__free(struct unwind_code *code);

@@ -110,19 +110,38 @@ static int gap__compare(const void *a, const void *b)
 	return x->address < y->address ? -1 : x->address > y->address;
 }
 
+/* Whether there is nothing but padding: what no claim is made of is the same. */
+static bool gap__is_padding(const struct gap *gap, const struct elf_image *image)
+{
+	uint8_t bytes[GAP_LEAST];
+
+	if (gap->size > sizeof(bytes))
+		return false;
+	memset(bytes, 0, gap->size);
+	elf_image__read(image, bytes, gap->size, gap->offset);
+	return unwind_code__is_padding(bytes, gap->size);
+}
+
 /* The bytes. A file that became shorter meanwhile has zeros there. */
 static int gaps__read(struct gaps *gaps, const struct elf_image *image, struct unwind_code *code)
 {
+	size_t kept = 0;
+
 	qsort(gaps->items, gaps->count, sizeof(*gaps->items), gap__compare);
 	for (size_t i = 0; i < gaps->count; i++) {
-		const struct gap *gap = &gaps->items[i];
-		uint8_t *bytes = unwind_code__add_range(code, gap->address, gap->size);
+		const struct gap gap = gaps->items[i];
+		uint8_t *bytes;
 
+		if (gap__is_padding(&gap, image))
+			continue;
+		bytes = unwind_code__add_range(code, gap.address, gap.size);
 		if (!bytes)
 			return -ENOMEM;
-		memset(bytes, 0, gap->size);
-		elf_image__read(image, bytes, gap->size, gap->offset);
+		memset(bytes, 0, gap.size);
+		elf_image__read(image, bytes, gap.size, gap.offset);
+		gaps->items[kept++] = gap;
 	}
+	gaps->count = kept;
 	return 0;
 }
 
