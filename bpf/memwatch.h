@@ -280,7 +280,7 @@ struct python_record {
 	__u16 tstate_cframe, cframe_previous; /* PYTHON_ANCHOR_CFRAME */
 	__u16 interpreter_next,
 		interpreter_threads; /* PyInterpreterState -> next, first thread's */
-	__u16 code_file, code_flags;
+	__u16 code_file;
 	__u16 code_version; /* 0: it has none */
 	__u16 code_bytes;   /* to 3.10, the bytes object with its instructions; else 0 */
 };
@@ -292,13 +292,12 @@ struct python_marks {
 	__u32 first_line;
 	__u32 version;     /* co_version, of which no two have the same; to 3.11: 0 */
 	/*
-	 * To 3.11, of code that runs once: an exec's file name goes with its code, and the next one
-	 * comes to the same place. 0 where it cannot be read, or is not ASCII.
+	 * To 3.11: an exec's file name goes with its code, and the next one comes to the same
+	 * place, as do the functions of both. 0 where it cannot be read, or is not ASCII.
 	 */
 	__u64 file_length;
-	__u64 file_end[2]; /* the last 16 bytes of it */
+	__u64 file_end[8]; /* the last 64 bytes of it */
 };
-#define PYTHON_RUNS_ONCE(co_flags) (!((co_flags) & 1)) /* no CO_OPTIMIZED: no function */
 
 static inline __u32 python_identity(const struct python_marks *marks)
 {
@@ -306,7 +305,7 @@ static inline __u32 python_identity(const struct python_marks *marks)
 
 	for (int i = 0; i < 4; i++)
 		hash = mix(hash, marks->parts[i]);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; marks->file_length && i < 8; i++)
 		hash = mix(hash, marks->file_end[i]);
 	return hash >> 32;
 }

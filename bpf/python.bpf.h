@@ -32,13 +32,19 @@ static inline u32 room__half(const struct python_room *room, u64 place)
 	return *(const u32 *)room__field(room, place);
 }
 
-/* See python_marks. Of Objects/unicodeobject.h to 3.11: the only versions that need it. */
+/*
+ * See python_marks. Of Objects/unicodeobject.h to 3.11: the only versions that need it. Two reads,
+ * so it is not done again for the next frame of a stack that is of the same file.
+ */
 static inline void marks__read_file(struct python_room *room, u64 file)
 {
 	enum { LENGTH = 16, CHARACTERS = 48, ASCII = 1 << 6 };
 	struct python_marks *marks = &room->marks;
 	u64 size;
 
+	room->marked = file;
+	marks->file_length = 0;
+	__builtin_memset(marks->file_end, 0, sizeof(marks->file_end));
 	if (bpf_probe_read_user(&room->file, sizeof(room->file), (const void *)(file + LENGTH)) ||
 	    !(room->file.state & ASCII))
 		return;
@@ -63,11 +69,13 @@ static inline bool python__identify(const struct python_record *python, struct p
 		return false;
 	__builtin_memcpy(marks->parts, room__field(room, python->code_parts), sizeof(marks->parts));
 	marks->first_line = room__half(room, python->code_first_line);
-	marks->version = marks->file_length = marks->file_end[0] = marks->file_end[1] = 0;
-	if (python->code_version)
+	marks->version = 0;
+	if (python->code_version) {
 		marks->version = room__half(room, python->code_version);
-	else if (PYTHON_RUNS_ONCE(room__half(room, python->code_flags)))
+		marks->file_length = 0;
+	} else if (room__word(room, python->code_file) != room->marked) {
 		marks__read_file(room, room__word(room, python->code_file));
+	}
 	*identity = python_identity(marks);
 	return true;
 }

@@ -158,6 +158,7 @@ static __noinline bool memo__same_python(const struct memo *memo, struct scratch
 
 	if (!python || !memo__same_states(memo, python))
 		return false;
+	room->marked = 0;
 	for (u32 i = 0; i < PYTHON_FRAMES; i++) {
 		const struct python_frame *old = &memo->pythons[i];
 		struct python_frame frame = {};
@@ -343,6 +344,7 @@ static inline void walk__start(struct walk *walk, u32 id, const struct book *boo
 	walk->outdated = book__is_changing(book);
 	walk->unknown.unknown = 0;
 	walk->python_count = walk->python_states = walk->python_list = 0;
+	walk->python_room.marked = 0;
 	walk->python_begun = walk->python_own = walk->in_python = false;
 	walk->record.count = walk->record.book = walk->record.pointers = 0;
 	walk->record.state = STACK_STATE_BROKEN;

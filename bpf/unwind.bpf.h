@@ -33,6 +33,7 @@ struct python_text { /* the head of a str, from its length on */
 struct python_room { /* what is being read: not on the BPF stack, which is small in 6.1 */
 	u8 bytes[PYTHON_BYTES]; /* of a frame, or a code object; fields are where they are there */
 	struct python_text file;
+	u64 marked; /* the file's name that marks.file_* are of; 0: none yet of this stack */
 	struct python_marks marks;
 };
 

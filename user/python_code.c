@@ -129,7 +129,7 @@ static void identify(const struct python_space *space, const uint8_t *bytes,
 	if (at->code_version)
 		marks.version = (uint32_t)field(bytes, at->code_version);
 	header->identity = header->other_identity = python_identity(&marks);
-	if (at->code_version || !PYTHON_RUNS_ONCE((uint32_t)field(bytes, at->code_flags)))
+	if (at->code_version)
 		return;
 	mark_file(space, header->file, &marks);
 	header->identity = python_identity(&marks);

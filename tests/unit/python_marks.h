@@ -38,11 +38,10 @@ static inline struct python_marks marks_of(pid_t pid, const struct python_record
 		return marks;
 	}
 	/* To 3.11 a str has its length at 16, bit 6 of the byte at 32 if it is ASCII, then 48. */
-	if (!PYTHON_RUNS_ONCE(peek(pid, code + python->code_flags, 4)) ||
-	    !(peek(pid, file + 32, 1) & 1 << 6))
+	if (!(peek(pid, file + 32, 1) & 1 << 6))
 		return marks;
 	marks.file_length = peek(pid, file + 16, 8);
-	size = marks.file_length < 16 ? marks.file_length : 16;
+	size = marks.file_length < 64 ? marks.file_length : 64;
 	if (size)
 		peek_at(pid, file + 48 + marks.file_length - size, marks.file_end, size);
 	return marks;

@@ -77,7 +77,6 @@ static void test_offsets(void **state)
 	NEXT(frames.interpreter_threads);
 	assert_next(offsets, "PyThreadState.next", 8); /* TSTATE_NEXT of bpf/python_state.bpf.h */
 	NEXT(frames.code_file);
-	NEXT(frames.code_flags);
 	NEXT(frames.code_version);
 	NEXT(code_name);
 	NEXT(code_lines);
