@@ -172,7 +172,10 @@ static inline u32 copy__object(void *to, u64 room, u64 from, u64 head)
 	return size;
 }
 
-/* Code that is met for the first time, which is what was read last, is sent to user space. */
+/*
+ * Code that is met for the first time, which is what was read last, is sent to user space. 0: there
+ * was no room, there may be the next time.
+ */
 __noinline int python__send(struct walk *walk, const struct python_record *python, u64 code,
 			    u32 identity)
 {
@@ -200,7 +203,7 @@ __noinline int python__send(struct walk *walk, const struct python_record *pytho
 		copy->head_size = copy__object(copy->head, sizeof(copy->head),
 					       room__word(room, python->code_bytes), BYTES_HEAD);
 	bpf_ringbuf_submit(copy, 0);
-	return 0;
+	return 1;
 }
 
 /* Notes one Python frame. */
@@ -241,8 +244,9 @@ __noinline int python__step(struct walk *walk, const struct python_record *pytho
 		key.book = walk->book;
 		/* The value is nothing. 6.1 wants both on the stack, or in a map. */
 		if (!bpf_map_lookup_elem(&python_sent, &key) &&
-		    !bpf_map_update_elem(&python_sent, &key, &key, BPF_NOEXIST))
-			python__send(walk, python, frame.code, frame.identity);
+		    !bpf_map_update_elem(&python_sent, &key, &key, BPF_NOEXIST) &&
+		    !python__send(walk, python, frame.code, frame.identity))
+			bpf_map_delete_elem(&python_sent, &key);
 	}
 	list->frame = frame.back;
 	walk->in_python = frame.back && !python__is_last(python, &frame);

@@ -72,7 +72,7 @@ static int size_maps(struct probe *probe)
 		{ s->maps.mappings, o->max_mappings },
 		{ s->maps.memos, o->memos },
 		{ s->maps.events, o->trial ? 4096 : 4 << 20 },
-		{ s->maps.python_copies, o->trial ? 4096 : 1 << 20 },
+		{ s->maps.python_copies, o->trial ? 4096 : 4 << 20 },
 		{ s->maps.python_sent, o->trial ? 1 : 16 << 10 },
 	};
 	int error = 0;

@@ -9,10 +9,14 @@ PLACES='def places: .sites[] | select(.alloc_count > 0) | ((.alloc_bytes / .allo
 	| {$n, count: .alloc_count, "end": .end, chain: [$python[] | .function // "?" | sub(".*\\."; "")],
 		place: ($python[0] | "\(.file // "?"):\(.line)")};'
 
-names() { # PROGRAM
+names() { # PROGRAM [yes: while memwatch does not run]
 	[[ -x $1 ]] || skip "$1 is not there"
 	workload "$1" -S -E -B "$ROOT/tests/fixtures/passing.py"
-	observed --depth 0 --family heap
+	observe --json --top 0 -p "$WORK" --depth 0 --family heap 0.3
+	[[ -z ${2:-} ]] || kill -STOP "$WATCH"
+	work
+	[[ -z ${2:-} ]] || kill -CONT "$WATCH"
+	snapshot
 	[[ $(grep '^{' "$T/truth" | jq '.again | min') -gt 0 ]] # code came to an address that other code had had
 	jq -c "$PLACES"'places | select(.n >= 0)' "$SNAPSHOT" >"$T/places"
 	equal 200 "$(jq -s 'map(.count) | add' "$T/places")" "blocks"
@@ -24,6 +28,7 @@ names() { # PROGRAM
 }
 
 @test "Debian's python3.11" { names /usr/bin/python3.11; }
+@test "Debian's python3.11, and memwatch gets no processor" { names /usr/bin/python3.11 yes; }
 @test "CPython 3.8" { names ~/.pyenv/versions/3.8.18/bin/python3.8; }
 @test "CPython 3.9" { names ~/.pyenv/versions/3.9.18/bin/python3.9; }
 @test "CPython 3.10" { names ~/.pyenv/versions/3.10.13/bin/python3.10; }
