@@ -281,6 +281,7 @@ struct python_record {
 	__u16 interpreter_next,
 		interpreter_threads; /* PyInterpreterState -> next, first thread's */
 	__u16 code_file;
+	__u16 code_contents; /* python_marks */
 	__u16 code_version; /* 0: it has none */
 	__u16 code_bytes;   /* to 3.10, the bytes object with its instructions; else 0 */
 };
@@ -289,13 +290,15 @@ MEMWATCH_ASSERT_SIZE(struct python_record, 104);
 /* What tells a code object from a later one at its address. */
 struct python_marks {
 	__u64 parts[4];    /* where its name [2], its table of lines [3] and its file's name are */
+	/* where its instructions (from 3.11 on: how many there are), constants and names are */
+	__u64 contents[3];
 	__u32 first_line;
 	__u32 version;     /* co_version, of which no two have the same; to 3.11: 0 */
 	/*
 	 * To 3.11: an exec's file name goes with its code, and the next one comes to the same
-	 * place, as do the functions of both. 0 where it cannot be read, or is not ASCII.
+	 * place, as do the functions of both. 0 where it cannot be read.
 	 */
-	__u64 file_length;
+	__u64 file_length; /* bytes */
 	__u64 file_end[8]; /* the last 64 bytes of it */
 };
 
@@ -305,6 +308,8 @@ static inline __u32 python_identity(const struct python_marks *marks)
 
 	for (int i = 0; i < 4; i++)
 		hash = mix(hash, marks->parts[i]);
+	for (int i = 0; i < 3; i++)
+		hash = mix(hash, marks->contents[i]);
 	for (int i = 0; marks->file_length && i < 8; i++)
 		hash = mix(hash, marks->file_end[i]);
 	return hash >> 32;

@@ -38,25 +38,25 @@ static inline u32 room__half(const struct python_room *room, u64 place)
  */
 static inline void marks__read_file(struct python_room *room, u64 file)
 {
-	enum { LENGTH = 16, CHARACTERS = 48, ASCII = 1 << 6 };
+	enum { LENGTH = 16, KIND = 2, KINDS = 7, COMPACT = 1 << 5, ASCII = 1 << 6 };
 	struct python_marks *marks = &room->marks;
-	u64 size;
+	u64 length, size;
 
 	room->marked = file;
 	marks->file_length = 0;
 	__builtin_memset(marks->file_end, 0, sizeof(marks->file_end));
 	if (bpf_probe_read_user(&room->file, sizeof(room->file), (const void *)(file + LENGTH)) ||
-	    !(room->file.state & ASCII))
+	    !(room->file.state & COMPACT))
 		return;
-	size = room->file.length;
+	size = length = room->file.length * (room->file.state >> KIND & KINDS);
 	if (size > sizeof(marks->file_end))
 		size = sizeof(marks->file_end);
-	file += CHARACTERS + room->file.length - size;
+	file += (room->file.state & ASCII ? 48 : 72) + length - size;
 	asm volatile("" : "+r"(size)); /* one register for check and use */
 	if (size > sizeof(marks->file_end))
 		return;
 	if (!bpf_probe_read_user(marks->file_end, size, (const void *)file))
-		marks->file_length = room->file.length;
+		marks->file_length = length;
 }
 
 static inline bool python__identify(const struct python_record *python, struct python_room *room,
@@ -68,6 +68,8 @@ static inline bool python__identify(const struct python_record *python, struct p
 	if (bpf_probe_read_user(room->bytes, size, (const void *)code))
 		return false;
 	__builtin_memcpy(marks->parts, room__field(room, python->code_parts), sizeof(marks->parts));
+	__builtin_memcpy(marks->contents, room__field(room, python->code_contents),
+			 sizeof(marks->contents));
 	marks->first_line = room__half(room, python->code_first_line);
 	marks->version = 0;
 	if (python->code_version) {
@@ -155,21 +157,48 @@ static inline void walk__note_python(struct walk *walk, const struct python_fram
 	walk->python_count = n + 1;
 }
 
-/* An object of `head` bytes and its length; how many there are in `to` then. */
-static inline u32 copy__object(void *to, u64 room, u64 from, u64 head)
+/*
+ * An object of `head` bytes and `length` units; how many bytes there are in `to` then. Not one more
+ * than it has is read: behind it may be no memory.
+ */
+static inline u32 copy__object(void *to, u64 room, u64 from, u64 head, u64 length, u64 unit)
 {
-	enum { LENGTH = 16 };
-	u64 size;
+	u64 size = head + length * unit;
 
-	if (!user__read(from + LENGTH, &size))
-		return 0;
-	size += head;
-	if (size < head || size > room)
+	if (length > room || size > room)
 		size = room;
 	asm volatile("" : "+r"(size)); /* one register for check and use */
 	if (size > room || bpf_probe_read_user(to, size, (const void *)from))
 		return 0;
 	return size;
+}
+
+static inline u32 copy__bytes(void *to, u64 room, u64 from)
+{
+	enum { LENGTH = 16, HEAD = 32 };
+	u64 length;
+
+	if (!user__read(from + LENGTH, &length))
+		return 0;
+	return copy__object(to, room, from, HEAD, length, 1);
+}
+
+/* Of Objects/unicodeobject.h; see parse_state of user/python_code.c. From 3.12 on without wstr. */
+static inline u32 copy__str(void *to, u64 room, u64 from, const struct python_record *python,
+			    struct python_text *text)
+{
+	enum { LENGTH = 16, KIND = 2, KINDS = 7, ASCII = 1 << 6, ELSEWHERE_IN_314 = 14 };
+	u64 head = python->code_version ? 56 : 72;
+	u32 state;
+
+	if (bpf_probe_read_user(text, sizeof(*text), (const void *)(from + LENGTH)))
+		return 0;
+	state = text->state;
+	if (!(state >> KIND & KINDS))
+		state >>= ELSEWHERE_IN_314;
+	if (state & ASCII)
+		head = python->code_version ? 40 : 48;
+	return copy__object(to, room, from, head, text->length, state >> KIND & KINDS);
 }
 
 /*
@@ -179,8 +208,6 @@ static inline u32 copy__object(void *to, u64 room, u64 from, u64 head)
 __noinline int python__send(struct walk *walk, const struct python_record *python, u64 code,
 			    u32 identity)
 {
-	/* Of a str of one byte a character, at most; of a bytes object. */
-	enum { STR_HEAD = 72, BYTES_HEAD = 32 };
 	struct python_room *room;
 	struct python_copy *copy;
 
@@ -192,16 +219,15 @@ __noinline int python__send(struct walk *walk, const struct python_record *pytho
 	room = &walk->python_room;
 	copy->key = (struct python_key){ code, identity, walk->book };
 	__builtin_memcpy(copy->bytes, room->bytes, sizeof(copy->bytes));
-	copy->name_size =
-		copy__object(copy->name, sizeof(copy->name), room->marks.parts[2], STR_HEAD);
-	copy->lines_size =
-		copy__object(copy->lines, sizeof(copy->lines), room->marks.parts[3], BYTES_HEAD);
-	copy->file_size = copy__object(copy->file, sizeof(copy->file),
-				       room__word(room, python->code_file), STR_HEAD);
+	copy->name_size = copy__str(copy->name, sizeof(copy->name), room->marks.parts[2], python,
+				    &room->file);
+	copy->lines_size = copy__bytes(copy->lines, sizeof(copy->lines), room->marks.parts[3]);
+	copy->file_size = copy__str(copy->file, sizeof(copy->file),
+				    room__word(room, python->code_file), python, &room->file);
 	copy->head_size = 0;
 	if (python->code_bytes)
-		copy->head_size = copy__object(copy->head, sizeof(copy->head),
-					       room__word(room, python->code_bytes), BYTES_HEAD);
+		copy->head_size = copy__bytes(copy->head, sizeof(copy->head),
+					      room__word(room, python->code_bytes));
 	bpf_ringbuf_submit(copy, 0);
 	return 1;
 }

@@ -107,16 +107,18 @@ static int read_code_size(const struct python_space *space, const uint8_t *bytes
 /* What the kernel side reads of it: see bpf/python.bpf.h. Marks nothing where there is nothing. */
 static void mark_file(const struct python_space *space, uint64_t file, struct python_marks *marks)
 {
-	enum { ASCII = 1 << 6, END = sizeof(marks->file_end) };
+	enum { COMPACT = 1 << 5, ASCII = 1 << 6, END = sizeof(marks->file_end) };
+	const struct python_version *version = space->version;
+	uint64_t length, size;
 	struct str_head str;
-	uint64_t size;
 
-	if (python_space__read(space, file, &str, sizeof(str)) || !(str.state & ASCII))
+	if (python_space__read(space, file, &str, sizeof(str)) || !(str.state & COMPACT))
 		return;
-	size = str.object.size < END ? str.object.size : END;
-	file += space->version->ascii_size + str.object.size - size;
+	length = str.object.size * (str.state >> 2 & 7); /* see parse_state */
+	size = length < END ? length : END;
+	file += (str.state & ASCII ? version->ascii_size : version->compact_size) + length - size;
 	if (!size || !python_space__read(space, file, marks->file_end, size))
-		marks->file_length = str.object.size;
+		marks->file_length = length;
 }
 
 static void identify(const struct python_space *space, const uint8_t *bytes,
@@ -126,6 +128,7 @@ static void identify(const struct python_space *space, const uint8_t *bytes,
 	struct python_marks marks = { .first_line = header->first_line };
 
 	memcpy(marks.parts, bytes + at->code_parts, sizeof(marks.parts));
+	memcpy(marks.contents, bytes + at->code_contents, sizeof(marks.contents));
 	if (at->code_version)
 		marks.version = (uint32_t)field(bytes, at->code_version);
 	header->identity = header->other_identity = python_identity(&marks);

@@ -14,7 +14,7 @@ enum { NO_CFRAME = 0xffff };
 		.layout = PYTHON_FRAME_OBJECTS, .tss_data = TSS_DATA, .tstate_frame = 24, \
 		.cframe_frame = NO_CFRAME, .frame_back = 24, .frame_code = 32, \
 		.frame_instruction = (lasti), .frame_size = (lasti) + 4, .code_first_line = 40, \
-		.code_parts = 96, .code_file = 104, .code_bytes = 48, \
+		.code_parts = 96, .code_file = 104, .code_contents = 48, .code_bytes = 48, \
 		.instruction_scale = (scale), .interpreter_threads = 8, __VA_ARGS__ \
 	}
 /* 3.12+: frames that begin with their code, and a shim below those of an evaluator call. */
@@ -24,7 +24,7 @@ enum { NO_CFRAME = 0xffff };
 		.cframe_frame = (cframe), .frame_back = 8, .frame_code = 0, \
 		.frame_instruction = 56, .frame_marker = (owner), .frame_size = (owner) + 1, \
 		.marker_value = 3, .code_pointer_mask = (mask), .code_first_line = 68, \
-		.code_parts = 112, .code_file = 112, .code_version = 92, \
+		.code_parts = 112, .code_file = 112, .code_contents = 16, .code_version = 92, \
 		.code_bytecode = (bytecode), __VA_ARGS__ \
 	}
 
@@ -46,6 +46,7 @@ static const struct python_version versions[] = {
 	    .code_first_line = 72,
 	    .code_parts = 112,
 	    .code_file = 112,
+	    .code_contents = 16,
 	    .code_bytecode = 184,
 	    CFRAME(56, 16),
 	    .interpreter_threads = 16 },

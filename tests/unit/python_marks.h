@@ -29,21 +29,25 @@ static inline struct python_marks marks_of(pid_t pid, const struct python_record
 					   uint64_t code)
 {
 	struct python_marks marks = { 0 };
-	uint64_t file = peek(pid, code + python->code_file, 8), size;
+	uint64_t file = peek(pid, code + python->code_file, 8), size, state;
 
 	peek_at(pid, code + python->code_parts, marks.parts, sizeof(marks.parts));
+	peek_at(pid, code + python->code_contents, marks.contents, sizeof(marks.contents));
 	marks.first_line = peek(pid, code + python->code_first_line, 4);
 	if (python->code_version) {
 		marks.version = peek(pid, code + python->code_version, 4);
 		return marks;
 	}
-	/* To 3.11 a str has its length at 16, bit 6 of the byte at 32 if it is ASCII, then 48. */
-	if (!(peek(pid, file + 32, 1) & 1 << 6))
-		return marks;
-	marks.file_length = peek(pid, file + 16, 8);
+	/*
+	 * To 3.11 a str has its length at 16, in the byte at 32 a character's size (bits 2-4) and
+	 * whether it is ASCII (bit 6), and its characters at 48, or at 72 if it is not.
+	 */
+	state = peek(pid, file + 32, 1);
+	marks.file_length = peek(pid, file + 16, 8) * (state >> 2 & 7);
 	size = marks.file_length < 64 ? marks.file_length : 64;
 	if (size)
-		peek_at(pid, file + 48 + marks.file_length - size, marks.file_end, size);
+		peek_at(pid, file + (state & 1 << 6 ? 48 : 72) + marks.file_length - size,
+			marks.file_end, size);
 	return marks;
 }
 

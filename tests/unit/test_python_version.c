@@ -77,6 +77,7 @@ static void test_offsets(void **state)
 	NEXT(frames.interpreter_threads);
 	assert_next(offsets, "PyThreadState.next", 8); /* TSTATE_NEXT of bpf/python_state.bpf.h */
 	NEXT(frames.code_file);
+	assert_next(offsets, "co_consts", version->frames.code_contents + 8);
 	NEXT(frames.code_version);
 	NEXT(code_name);
 	NEXT(code_lines);
