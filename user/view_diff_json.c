@@ -34,13 +34,11 @@ static void show_counters(struct json *json, const struct counters *old, const s
 	}
 }
 
-static void show_header(struct json *json, const char *name, const struct snapshot_header *header)
+static void show_header(struct json *json, const struct snapshot_header *header)
 {
-	json__open(json, name, '{');
 	view_json__time(json, header->time_ns);
 	if (header->elapsed_s != 0)
 		json__real(json, "elapsed_s", header->elapsed_s);
-	json__close(json, '}');
 }
 
 static void show_sum(struct json *json, const char *name, const struct change_sum *sum)
@@ -88,8 +86,10 @@ int view_diff__json(FILE *out, const struct difference *difference, const struct
 	json__init(json, out);
 	json__open(json, NULL, '{');
 	json__integer(json, "version", 1);
-	show_header(json, "old", old);
-	show_header(json, "new", now);
+	show_header(json, now);
+	json__open(json, "old", '{');
+	show_header(json, old);
+	json__close(json, '}');
 	json__open(json, "totals", '{');
 	show_counters(json, &difference->old, &difference->now);
 	json__close(json, '}');

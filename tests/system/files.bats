@@ -353,7 +353,7 @@ profiled() { # LIBRARY VARIABLE=VALUE…: the text is made $T/text by text_of; $
 	kill -INT "$WATCH"
 	ended 0
 	"$MEMWATCH" diff "$T/heap-0001.pb.gz" "$T/heap.pb.gz" --json --top 0 >"$T/diff"
-	jq -e '.totals.live_bytes_change == 422000 and .new.rows == 3 and .grew.rows == 0
+	jq -e '.old.time < .time and .totals.live_bytes_change == 422000 and .new.rows == 3 and .grew.rows == 0
 		and (.changes | map(.live_bytes_change) | add) == 422000' "$T/diff"
 	"$MEMWATCH" diff "$T/heap-0001.pb.gz" "$T/heap.pb.gz" --by line --top 1 |
 		grep -qE 'shapes.c:[0-9]+: size=391 KiB \(\+391 KiB\), count=2 \(\+2\), average=195 KiB$'
