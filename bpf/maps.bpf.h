@@ -192,11 +192,14 @@ static inline bool book__is_changing(const struct book *book)
 	return book->changes != book->changes_seen;
 }
 
-static inline void event__send(struct event *event)
+/* False: there was no room, and it is counted. */
+static inline bool event__send(struct event *event)
 {
 	event->time = bpf_ktime_get_ns();
-	if (bpf_ringbuf_output(&events, event, sizeof(*event), 0))
-		LOSE(events);
+	if (!bpf_ringbuf_output(&events, event, sizeof(*event), 0))
+		return true;
+	LOSE(events);
+	return false;
 }
 
 #endif

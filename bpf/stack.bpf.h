@@ -383,7 +383,8 @@ static __noinline int book__ask_file(u32 id, const struct book *book, const stru
 	event.other_address = seen->file.inode;
 	event.other_length = seen->unknown;
 	event.flags = book->changes;
-	event__send(&event);
+	if (!event__send(&event))
+		bpf_map_delete_elem(&files, &seen->file);
 	return 0;
 }
 

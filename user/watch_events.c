@@ -345,6 +345,10 @@ static void learn_file(struct watch *watch, struct watched *watched, const struc
 	struct file_record file = { 0 };
 	struct stat status;
 
+	if (!watched || watched->ignored) {
+		probe__forget_ask(watch->probe, &key); /* another process may be asked */
+		return;
+	}
 	watched->refreshed = 0;
 	refresh(watch, watched);
 	object = tables__object_of(watch->tables, event);
@@ -384,8 +388,7 @@ static int on_event(void *context, const struct event *event)
 		watch__leader_gone(watch, event->tgid, event->other);
 		return 0;
 	case EVENT_FILE:
-		if (watched && !watched->ignored)
-			learn_file(watch, watched, event);
+		learn_file(watch, watched, event);
 		return 0;
 	case EVENT_MAPPINGS:
 		if (watched && !watched->ignored)
