@@ -172,7 +172,7 @@ static int link_anew(struct watch *watch)
 /*
  * The kernel asks a link's process for its memory by the task that led it when the link was made.
  * One that has ended has none: then only links without a process help, and the kernel side tells
- * whose calls they are.
+ * whose calls they are. A perf link asks at every call, and sees none from the task's end on.
  */
 void watch__leader_gone(struct watch *watch, pid_t pid, bool ended)
 {
@@ -184,6 +184,11 @@ void watch__leader_gone(struct watch *watch, pid_t pid, bool ended)
 	error = link_anew(watch);
 	if (error)
 		log__error("process %d: %s", pid, strerror(-error));
+	else if (ended && watch->rung == RUNG_PERF)
+		log__info(watch->log,
+			  "process %d: its main thread has ended: what the others allocated until "
+			  "now was not seen",
+			  pid);
 	else if (ended)
 		log__detail(
 			watch->log,

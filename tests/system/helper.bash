@@ -50,14 +50,14 @@ show_errors() {
 	return 0
 }
 
-# After the bound it looks once more: a machine that stood still has not had the time that has passed.
+# For 120 seconds in which it looked: those that pass while the machine stands still are one.
 wait_for() { # WHAT COMMAND…
-	local what=$1 deadline=$((SECONDS + 120)) late=
+	local what=$1 left=120 second=$SECONDS
 	shift
 	[[ -p $T/nap ]] || mkfifo "$T/nap"
 	until "$@"; do
-		[[ -z $late ]] || { echo "waited in vain: $what" >&2; return 1; }
-		((SECONDS < deadline)) || late=yes
+		((SECONDS == second || --left)) || { echo "waited in vain: $what" >&2; return 1; }
+		second=$SECONDS
 		read -rt 0.02 <>"$T/nap" || true
 	done
 }

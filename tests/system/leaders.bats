@@ -73,14 +73,33 @@ another_link_comes_and_goes() {
 	finish
 }
 
-@test "the leader ends while threads churn: every call counts once, and no link is needed for it later" {
+churning() { # OPTION…
 	workload leaders late
-	observe --json --top 0 -v -p "$WORK" 0.3
+	observe --json --top 0 -v "$@" -p "$WORK" 0.3
+}
+
+the_leader_ends() { # WHAT-IS-SAID
 	to_second_ready
 	wait_for "the leader has ended" leader_ended
-	wait_for "it is noticed" has_line "$T/err" "^memwatch: process $WORK: its main thread has ended"
+	wait_for "it is noticed" has_line "$T/err" "^memwatch: process $WORK: its main thread has ended$1"
 	another_link_comes_and_goes
+}
+
+@test "the leader ends while threads churn: every call counts once, and no link is needed for it later" {
+	churning
+	! has_line "$T/err" "^memwatch: attaching by perf links" || skip "perf links see none of its calls then"
+	the_leader_ends ', the others go on'
 	whole
+	finish_leaderless
+}
+
+@test "the leader ends, perf links: that calls were missed is said, and later ones count" {
+	churning --attach perf
+	the_leader_ends ': what the others allocated until now was not seen'
+	work
+	snapshot
+	snapshot_says '[.sites[] | select(.stack[0].function == "by_thread")]
+		| map([.live_count, .end]) == [[50, null]]'
 	finish_leaderless
 }
 
