@@ -351,14 +351,16 @@ struct event {
 };
 MEMWATCH_ASSERT_SIZE(struct event, 80);
 
+struct python_key { /* one code object */
+	__u64 code;     /* its address */
+	__u32 identity; /* python_identity */
+	__u32 book;
+};
+
 /*
  * A code object when it was first met, as it lay in the process's memory: it may be gone before
  * anybody can look. Objects longer than their room are cut.
  */
-struct python_key {
-	__u64 code;
-	__u32 identity, book;
-};
 struct python_copy {
 	struct python_key key;
 	/* bytes that are there of these; 0: it could not be read */

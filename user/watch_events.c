@@ -12,7 +12,7 @@
 
 enum {
 	REFRESH_NS = 250 * 1000 * 1000, /* how often one process's mappings are read at most */
-	UNLEARNT_MAX = 100,
+	UNLEARNT_MAX = 100, /* questions about files that a process asks in vain */
 };
 
 static uint64_t now_ns(void)
