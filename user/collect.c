@@ -563,6 +563,7 @@ struct snapshot *collector__snapshot(struct collector *collector)
 	collector->site_count = 0;
 	numbering__clear(collector->stacks);
 	watch__handle(collector->watch); /* the ranges and the books as of now */
+	namer__new_turn(collector->namer);
 	error = error ?: fill(&making);
 	making__end(&making);
 	if (error) {

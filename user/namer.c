@@ -29,8 +29,10 @@ struct named_stack {
 	UT_hash_handle hh;
 };
 
-struct code_map { /* code without a file, of one process */
+struct code { /* where code is in a process, and what its runtime calls that without a file */
 	pid_t pid;
+	uint32_t turn; /* in which it was read */
+	struct mappings mappings;
 	struct perfmap *perfmap;
 	UT_hash_handle hh;
 };
@@ -43,7 +45,8 @@ struct namer {
 	struct named_frame *frames;
 	struct numbering *others; /* frames that lie in no file */
 	struct named_stack *stacks;
-	struct code_map *code_maps;
+	struct code *codes;
+	uint32_t turn;
 };
 
 struct namer *namer__new(struct objects *objects, struct pythons *pythons)
@@ -63,11 +66,19 @@ struct namer *namer__new(struct objects *objects, struct pythons *pythons)
 	return NULL;
 }
 
+static void drop_code(struct namer *namer, struct code *code)
+{
+	HASH_DEL(namer->codes, code);
+	mappings__free(&code->mappings);
+	perfmap__free(code->perfmap);
+	free(code);
+}
+
 void namer__free(struct namer *namer)
 {
 	struct named_frame *frame, *next_frame;
 	struct named_stack *stack, *next_stack;
-	struct code_map *map, *next_map;
+	struct code *code, *next_code;
 
 	if (!namer)
 		return;
@@ -81,11 +92,8 @@ void namer__free(struct namer *namer)
 		free(stack->frames);
 		free(stack);
 	}
-	HASH_ITER(hh, namer->code_maps, map, next_map) {
-		HASH_DEL(namer->code_maps, map);
-		perfmap__free(map->perfmap);
-		free(map);
-	}
+	HASH_ITER(hh, namer->codes, code, next_code)
+		drop_code(namer, code);
 	numbering__free(namer->others);
 	string_pool__free(namer->strings);
 	symbols__free(namer->symbols);
@@ -139,24 +147,49 @@ static const struct named_frame *name_native(struct namer *namer, uint64_t word)
 	return named;
 }
 
-static struct perfmap *perfmap_of(struct namer *namer, pid_t pid)
+/* A process that has gone leaves what was read of it last. */
+static void read_code(struct code *code)
 {
-	struct code_map *map;
+	struct mappings mappings;
 
-	HASH_FIND(hh, namer->code_maps, &pid, sizeof(pid), map);
-	if (!map) {
-		map = calloc(1, sizeof(*map));
-		if (!map)
+	if (process__mappings(code->pid, &mappings))
+		return;
+	mappings__free(&code->mappings);
+	code->mappings = mappings;
+	if (!code->perfmap)
+		code->perfmap = perfmap__open(code->pid); /* the runtime may have begun it since */
+	else
+		perfmap__refresh(code->perfmap);
+}
+
+/* As it is in this turn: to read it for each frame would be most of the work. */
+static struct code *code_of(struct namer *namer, pid_t pid)
+{
+	struct code *code;
+
+	HASH_FIND(hh, namer->codes, &pid, sizeof(pid), code);
+	if (code && code->turn == namer->turn)
+		return code;
+	if (!code) {
+		code = calloc(1, sizeof(*code));
+		if (!code)
 			return NULL;
-		map->pid = pid;
-		map->perfmap = perfmap__open(pid);
-		HASH_ADD(hh, namer->code_maps, pid, sizeof(pid), map);
-	} else if (!map->perfmap) {
-		map->perfmap = perfmap__open(pid); /* the runtime may have begun it since */
-	} else {
-		perfmap__refresh(map->perfmap);
+		code->pid = pid;
+		HASH_ADD(hh, namer->codes, pid, sizeof(pid), code);
 	}
-	return map->perfmap;
+	code->turn = namer->turn;
+	read_code(code);
+	return code;
+}
+
+void namer__new_turn(struct namer *namer)
+{
+	struct code *code, *next;
+
+	HASH_ITER(hh, namer->codes, code, next)
+		if (code->turn != namer->turn)
+			drop_code(namer, code);
+	namer->turn++;
 }
 
 static int make_room(struct named_stack *stack, size_t *capacity, size_t count)
@@ -196,11 +229,11 @@ static int append_other(struct namer *namer, struct named_stack *stack, size_t *
 }
 
 /* Code without a file: the runtime that made it may have written its name down. */
-static struct frame jit_frame(struct namer *namer, uint64_t address, pid_t pid, bool *settled)
+static struct frame jit_frame(struct namer *namer, const struct code *code, uint64_t address,
+			      bool *settled)
 {
 	struct frame frame = { .kind = FRAME_JIT, .has_offset = true, .offset = address };
-	struct perfmap *perfmap = perfmap_of(namer, pid);
-	const char *name = perfmap ? perfmap__find(perfmap, address - 1) : NULL;
+	const char *name = code->perfmap ? perfmap__find(code->perfmap, address - 1) : NULL;
 
 	if (name)
 		frame.function = string_pool__add(namer->strings, name, strlen(name));
@@ -217,25 +250,23 @@ static int append_address(struct namer *namer, struct named_stack *stack, size_t
 			  uint64_t address, pid_t pid)
 {
 	struct frame frame = { .kind = FRAME_UNKNOWN, .has_offset = true, .offset = address };
-	const struct named_frame *named = NULL;
-	const struct mapping *mapping;
-	struct mappings mappings;
-	struct object *object;
+	const struct code *code = code_of(namer, pid);
+	const struct mapping *mapping = NULL;
+	struct object *object = NULL;
+	uint64_t word;
 
-	if (process__mappings(pid, &mappings))
-		return append_other(namer, stack, capacity, &frame);
-	mapping = mappings__find(&mappings, address - 1);
-	object = mapping ? objects__of_mapping(namer->objects, pid, mapping) : NULL;
-	if (object)
-		named = name_native(
-			namer, (uint64_t)FRAME_TAG_RETURN << 60 |
-				       (uint64_t)object__id(object) << 40 |
-				       FRAME_OFFSET(address - mapping->start + mapping->offset));
-	else if (mapping && mapping->prot & MAPPING_EXEC)
-		frame = jit_frame(namer, address, pid, &stack->settled);
-	mappings__free(&mappings);
-	return named ? append_native(stack, capacity, named)
-		     : append_other(namer, stack, capacity, &frame);
+	if (code)
+		mapping = mappings__find(&code->mappings, address - 1);
+	if (mapping)
+		object = objects__of_mapping(namer->objects, pid, mapping);
+	if (object) {
+		word = (uint64_t)FRAME_TAG_RETURN << 60 | (uint64_t)object__id(object) << 40 |
+		       FRAME_OFFSET(address - mapping->start + mapping->offset);
+		return append_native(stack, capacity, name_native(namer, word));
+	}
+	if (mapping && mapping->prot & MAPPING_EXEC)
+		frame = jit_frame(namer, code, address, &stack->settled);
+	return append_other(namer, stack, capacity, &frame);
 }
 
 /*

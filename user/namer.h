@@ -19,6 +19,12 @@ struct namer *namer__new(struct objects *objects, struct pythons *pythons); /* N
 void namer__free(struct namer *namer);
 
 /*
+ * A process's mappings and its runtime's names are read once a turn. What was captured after a turn
+ * began may lie in code that it does not know.
+ */
+void namer__new_turn(struct namer *namer);
+
+/*
  * The stack `id`, whose frames are `record`; addresses without a file are looked up in the process
  * `pid`. Kept by id, so that a stack is named once. Strings and frames live as long as
  * the namer. NULL: no memory.

@@ -151,6 +151,24 @@ through_jit() {
 		and .stack[0].kind == "jit" and .stack[1].function == "call")' >/dev/null 2>&1
 }
 
+@test "many stacks through code without a file: what a process maps is read once a snapshot" {
+	local reads
+	command -v strace >/dev/null || skip "no strace"
+	printf '#!/bin/sh\nexec strace -qq -D -e trace=openat -o "%s" "%s" "$@"\n' "$T/trace" "$MEMWATCH" >"$T/traced"
+	chmod +x "$T/traced"
+	workload reload
+	ANSWERS=0
+	ask jit
+	MEMWATCH=$T/traced observe --json --top 0 --depth 0 -p "$WORK" 600
+	ask paths 10 "$JIT"
+	snapshot
+	snapshot_says "[.sites[] | select(.stack[0].kind == \"jit\") | .live_count] | length == 1024 and add == 1024"
+	reads=$(grep -c "\"/proc/$WORK/maps\"" "$T/trace")
+	((0 < reads && reads < 1024)) || { echo "$reads reads of the mappings" >&2; return 1; }
+	exec {LINE}>&-
+	dead 7
+}
+
 @test "exec: another program at the same addresses" {
 	command -v setarch >/dev/null || skip "no setarch"
 	held "$(command -v setarch)" -R "$W/reload"

@@ -5,6 +5,7 @@
  *   map FILE OFFSET | unmap  by hand; the loader knows nothing of it
  *   jit                      made here, followed by frame pointers
  *   call SIZE                allocates from inside that code
+ *   paths BITS SIZE          call, by each of 2^BITS ways
  *   here SIZE                allocates from a function of this program, HERE
  *   at-once FILE SIZE        opens it, and allocates so, TIMES, before anybody can have looked
  *   fork                     the child goes on
@@ -89,6 +90,31 @@ __attribute__((noinline, optimize("no-omit-frame-pointer"))) static void call(si
 	__asm__ volatile("");
 }
 
+static void path(unsigned int way, int bits, size_t size);
+
+NOINLINE static void path_of_0(unsigned int way, int bits, size_t size)
+{
+	path(way >> 1, bits - 1, size);
+	__asm__ volatile("");
+}
+
+NOINLINE static void path(unsigned int way, int bits, size_t size)
+{
+	if (!bits)
+		call(size);
+	else if (way & 1)
+		path(way >> 1, bits - 1, size);
+	else
+		path_of_0(way, bits, size);
+	__asm__ volatile("");
+}
+
+static void call_by_all_paths(int bits, size_t size)
+{
+	for (unsigned int way = 0; way < 1U << bits; way++)
+		path(way, bits, size);
+}
+
 NOINLINE static void HERE(size_t size)
 {
 	if (!malloc(size))
@@ -139,6 +165,8 @@ static void obey(const char *verb, const char *first, const char *second)
 {
 	if (!strcmp(verb, "call"))
 		call(atol(first));
+	else if (!strcmp(verb, "paths"))
+		call_by_all_paths(atoi(first), strtoul(second, NULL, 10));
 	else if (!strcmp(verb, "here"))
 		HERE(atol(first));
 	else if (!strcmp(verb, "at-once"))
