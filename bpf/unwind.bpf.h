@@ -109,7 +109,8 @@ static inline u64 below(u64 a, u64 b)
 /*
  * Functions that are not static are verified once, for any arguments, and not again with each way
  * that leads to them. The searches, and what has loops or many ways through, are such: else the
- * verifier has four times the work, and it is most of what a start takes.
+ * verifier has four times the work, and it is most of what a start takes. Steps that are greater
+ * than a table are left out: once one is not, none is, so that this makes few ways.
  */
 
 /* The place of the last of `count` mappings that does not begin above the address; else 0. */
@@ -121,6 +122,8 @@ __noinline u32 mapping__search(u32 first, u32 count, u64 address)
 
 #pragma unroll
 	for (int step = MAPPING_STEPS - 1; step >= 0; step--) {
+		if (count <= 1U << step)
+			continue;
 		take = below(at + (1 << step), count);
 		next = at + (take << step);
 		index = first + next;
@@ -216,6 +219,8 @@ __noinline u32 row__search(u32 first, u32 count, u32 low)
 
 #pragma unroll
 	for (int step = ROW_STEPS - 1; step >= 0; step--) {
+		if (count <= 1U << step)
+			continue;
 		take = below(at + (1 << step), count);
 		next = at + (take << step);
 		index = first + next;
