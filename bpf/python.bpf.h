@@ -244,6 +244,7 @@ __noinline int python__step(struct walk *walk, const struct python_record *pytho
 
 	if (!walk || !python)
 		return 0;
+	walk->near = 0; /* its room is needed */
 	list = walk__list(walk);
 	if (!list || !python__read(python, list->frame, &walk->python_room, &frame)) {
 		walk->in_python = false;

@@ -332,7 +332,7 @@ static inline void walk__start(struct walk *walk, u32 id, const struct book *boo
 	walk->pc = pc;
 	walk->sp = slot + 8;
 	walk->rbp = rbp;
-	walk->rbp_slot = 0;
+	walk->rbp_slot = walk->near = 0;
 	walk->slot = slot;
 	walk->hash = 0;
 	walk->first_mapping = slice;

@@ -17,6 +17,7 @@ enum {
 	PYTHON_FIELD = 127,      /* mask of a field's place in python_room */
 	PYTHON_BYTES = PYTHON_FIELD + 1 + sizeof(((struct python_marks *)0)->parts),
 	PYTHON_STATES = 3,       /* thread states of CPython in one stack: one for most programs */
+	NEAR_WORDS = 24,         /* of the stack, that a walk reads at once */
 };
 
 struct python_frame { /* what one frame of CPython holds; `frame` is its address */
@@ -31,7 +32,10 @@ struct python_text { /* the head of a str, from its length on */
 };
 
 struct python_room { /* what is being read: not on the BPF stack, which is small in 6.1 */
-	u8 bytes[PYTHON_BYTES]; /* of a frame, or a code object; fields are where they are there */
+	union {
+		u8 bytes[PYTHON_BYTES]; /* of a frame or a code object, with its fields in place */
+		u64 near[NEAR_WORDS];   /* of the stack, while no frame of CPython is read */
+	};
 	struct python_text file;
 	u64 marked; /* the file's name that marks.file_* are of; 0: none yet of this stack */
 	struct python_marks marks;
@@ -66,6 +70,7 @@ struct vma_seen { /* what the kernel says of an address */
 struct walk {
 	/* the frame that stands next */
 	u64 pc, sp, rbp;
+	u64 near;        /* where the words in python_room are from; 0: there are none */
 	u64 rbp_slot;    /* where rbp was read from; 0: it is still the start's */
 	u64 slot;        /* of the first return address: words are counted from here */
 	u64 hash;
@@ -250,6 +255,27 @@ static inline bool user__read(u64 address, u64 *word)
 	return !bpf_probe_read_user(word, sizeof(*word), (const void *)address);
 }
 
+/* A word of the stack. A read takes 130 ns, and those above it are mostly needed next. */
+static inline bool walk__peek(struct walk *walk, u64 address, u64 *word)
+{
+	u64 place = (address - walk->near) / 8;
+
+	if (address & 7)
+		return user__read(address, word);
+	asm volatile("" : "+r"(place)); /* one register for check and use */
+	if (!walk->near || place >= NEAR_WORDS) {
+		walk->near = address;
+		if (bpf_probe_read_user(walk->python_room.near, sizeof(walk->python_room.near),
+					(const void *)address)) {
+			walk->near = 0; /* the stack may end before */
+			return user__read(address, word);
+		}
+		place = 0;
+	}
+	*word = walk->python_room.near[place];
+	return true;
+}
+
 /* A word on which the walk depends. */
 static inline void walk__note(struct walk *walk, u64 address, u64 word)
 {
@@ -278,7 +304,7 @@ static inline void walk__use_rbp(struct walk *walk)
 
 static inline bool walk__read(struct walk *walk, u64 address, u64 *word)
 {
-	if (!user__read(address, word))
+	if (!walk__peek(walk, address, word))
 		return false;
 	walk__note(walk, address, *word);
 	return true;
@@ -327,7 +353,7 @@ static inline enum step step__by_pointer(struct walk *walk)
 	u64 frame = walk->rbp, rbp;
 
 	walk__use_rbp(walk);
-	if (frame < walk->sp || frame & 7 || !user__read(frame, &rbp))
+	if (frame < walk->sp || frame & 7 || !walk__peek(walk, frame, &rbp))
 		return STEP_BROKEN;
 	walk->rbp = rbp;
 	walk->rbp_slot = frame;
@@ -341,8 +367,8 @@ static inline enum step step__from_signal(struct walk *walk)
 {
 	u64 gregs = walk->sp + 40, rbp, sp, pc;
 
-	if (!walk__read(walk, gregs + 15 * 8, &sp) || !walk__read(walk, gregs + 16 * 8, &pc) ||
-	    !user__read(gregs + 10 * 8, &rbp))
+	if (!walk__peek(walk, gregs + 10 * 8, &rbp) || !walk__read(walk, gregs + 15 * 8, &sp) ||
+	    !walk__read(walk, gregs + 16 * 8, &pc))
 		return STEP_BROKEN;
 	walk->rbp = rbp;
 	walk->rbp_slot = gregs + 10 * 8;
@@ -405,7 +431,7 @@ static inline enum step step__by_row(struct walk *walk, const struct unwind_row 
 		break;
 	}
 	if (place) {
-		if (!user__read(place, &rbp))
+		if (!walk__peek(walk, place, &rbp))
 			return STEP_BROKEN;
 		walk->rbp = rbp;
 		walk->rbp_slot = place;
