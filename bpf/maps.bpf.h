@@ -17,6 +17,7 @@ const volatile __u32 max_sites;
 const volatile __u64 max_idle;       /* elements of `blocks` up to which free leaves them there */
 const volatile __u32 memo_mask;      /* memos - 1 */
 const volatile __u32 max_frames = MEMWATCH_DEFAULT_FRAMES; /* of a stack; a Python frame is two */
+const volatile __u32 short_frames = MEMWATCH_SHORT_FRAMES; /* or max_frames, when these are less */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -96,8 +97,16 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1);
 	__uint(key_size, sizeof(u64)); /* hash of the frames, or a few more */
-	__uint(value_size, sizeof(struct stack_record)); /* less: up to frame max_frames */
+	__uint(value_size, sizeof(struct stack_record)); /* less: up to frame short_frames */
 } stacks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(u64));
+	__uint(value_size, sizeof(struct stack_record)); /* less: up to frame max_frames */
+} deep_stacks SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

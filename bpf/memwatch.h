@@ -115,6 +115,14 @@ enum frame_tag {
 #define MEMWATCH_DEFAULT_FRAMES 127
 #define MEMWATCH_MAX_FRAMES 512
 
+/*
+ * An element of a kernel table takes what kmalloc rounds it up to: 512 bytes with so many frames
+ * (struct htab_elem 48, key 8, head 16, struct llist_node 8), 2048 with the default's. Most stacks
+ * are so short. Deeper ones have a table of their own, and this bit in their id.
+ */
+#define MEMWATCH_SHORT_FRAMES 54
+#define STACK_ID_DEEP 4ULL
+
 /* How a stack ended. */
 enum stack_state {
 	STACK_STATE_COMPLETE,  /* at the thread's first frame */
@@ -122,7 +130,7 @@ enum stack_state {
 	STACK_STATE_BROKEN,    /* where nothing said how to go on */
 };
 
-struct stack_record { /* in the kernel's table it ends after the frames that were asked for */
+struct stack_record { /* the kernel's tables have no more frames than they need */
 	__u32 count;
 	__u32 state;    /* enum stack_state */
 	__u32 book;     /* when it holds addresses of one process; else 0 */

@@ -284,11 +284,11 @@ static long walk__step(u32 unused, struct walk_context *context)
 	return 0; /* bools in memory may be anything, to the verifier */
 }
 
-static inline bool stack__same(const struct stack_record *a, const struct stack_record *b)
+static inline bool stack__same(const struct stack_record *a, const struct stack_record *b, u32 most)
 {
 	if (a->count != b->count || a->state != b->state || a->book != b->book)
 		return false;
-	for (u32 i = 0; i < max_frames; i++) {
+	for (u32 i = 0; i < most; i++) {
 		if (i >= a->count)
 			break;
 		if (a->frames[i] != b->frames[i])
@@ -298,30 +298,38 @@ static inline bool stack__same(const struct stack_record *a, const struct stack_
 }
 
 /* The id of the record: its hash, or one of the three after it when that is another stack's. */
-static __noinline u64 stack__intern(struct walk *walk)
+static inline u64 stack__intern_in(void *table, u32 most, struct walk *walk, u64 id)
 {
 	struct stack_record *known;
-	u64 id;
 
-	if (!walk)
-		return 0;
-	id = mix(mix(walk->hash, walk->record.state), walk->record.book) & ~3ULL;
 	for (int i = 0; i < 4; i++, id++) {
 		if (!id)
 			continue; /* 0 says that there is none */
-		known = bpf_map_lookup_elem(&stacks, &id);
+		known = bpf_map_lookup_elem(table, &id);
 		if (!known) {
-			if (!bpf_map_update_elem(&stacks, &id, &walk->record, BPF_NOEXIST))
+			if (!bpf_map_update_elem(table, &id, &walk->record, BPF_NOEXIST))
 				LOSE(interned);
-			known = bpf_map_lookup_elem(&stacks, &id);
+			known = bpf_map_lookup_elem(table, &id);
 		}
 		if (!known)
 			break;
-		if (stack__same(known, &walk->record))
+		if (stack__same(known, &walk->record, most))
 			return id;
 	}
 	LOSE(stacks);
 	return 0;
+}
+
+static __noinline u64 stack__intern(struct walk *walk)
+{
+	u64 id;
+
+	if (!walk)
+		return 0;
+	id = mix(mix(walk->hash, walk->record.state), walk->record.book) & ~(STACK_ID_DEEP | 3);
+	if (walk->record.count <= short_frames)
+		return stack__intern_in(&stacks, short_frames, walk, id);
+	return stack__intern_in(&deep_stacks, max_frames, walk, id | STACK_ID_DEEP);
 }
 
 static inline void walk__start(struct walk *walk, u32 id, const struct book *book, u64 slot, u64 pc,

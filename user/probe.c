@@ -52,6 +52,16 @@ const char *probe__complaint(void)
 	return complaint;
 }
 
+static uint32_t short_frames(const struct probe_options *o)
+{
+	return o->max_frames < MEMWATCH_SHORT_FRAMES ? o->max_frames : MEMWATCH_SHORT_FRAMES;
+}
+
+static size_t stack_size(uint32_t frames)
+{
+	return offsetof(struct stack_record, frames[frames]);
+}
+
 static int size_maps(struct probe *probe)
 {
 	struct heap_bpf *s = probe->skeleton;
@@ -62,6 +72,7 @@ static int size_maps(struct probe *probe)
 	} sizes[] = {
 		{ s->maps.blocks, o->max_blocks + probe_options__idle(o) },
 		{ s->maps.stacks, o->max_stacks },
+		{ s->maps.deep_stacks, o->max_frames > short_frames(o) ? o->max_stacks : 1 },
 		{ s->maps.sites, o->max_sites },
 		{ s->maps.site_ids, o->max_sites },
 		{ s->maps.free_sites, o->max_sites },
@@ -79,9 +90,8 @@ static int size_maps(struct probe *probe)
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes) && !error; i++)
 		error = bpf_map__set_max_entries(sizes[i].map, sizes[i].entries);
-	return error
-		       ?: bpf_map__set_value_size(s->maps.stacks, offsetof(struct stack_record,
-									   frames[o->max_frames]));
+	error = error ?: bpf_map__set_value_size(s->maps.stacks, stack_size(short_frames(o)));
+	return error ?: bpf_map__set_value_size(s->maps.deep_stacks, stack_size(o->max_frames));
 }
 
 struct bpf_program *probe__libbpf_program(const struct probe *probe, enum program program)
@@ -204,6 +214,7 @@ static int load(struct probe *probe)
 	s->rodata->max_idle = probe_options__idle(o);
 	s->rodata->memo_mask = o->memos - 1;
 	s->rodata->max_frames = o->max_frames;
+	s->rodata->short_frames = short_frames(o);
 	choose_programs(probe);
 	error = size_maps(probe);
 	error = error ?: heap_bpf__load(s);
@@ -289,39 +300,6 @@ uint64_t probe__trial_hits(const struct probe *probe)
 const struct probe_options *probe__options(const struct probe *probe)
 {
 	return &probe->options;
-}
-
-/* An element of an unpreallocated hash: struct htab_elem (48 bytes), key, value; a bucket is 16. */
-static uint64_t element_cost(const struct bpf_map *map)
-{
-	return 48 + bpf_map__key_size(map) + bpf_map__value_size(map);
-}
-
-struct probe_cost probe__cost(const struct probe *probe)
-{
-	const struct heap_bpf *s = probe->skeleton;
-	struct probe_cost cost = {
-		.per_block = element_cost(s->maps.blocks),
-		.per_stack = element_cost(s->maps.stacks),
-		.per_site = element_cost(s->maps.site_ids),
-	};
-	struct bpf_map *map;
-
-	bpf_object__for_each_map(map, s->obj)
-	{
-		uint64_t entries = bpf_map__max_entries(map);
-
-		if (bpf_map__type(map) == BPF_MAP_TYPE_HASH)
-			cost.fixed += 16ULL * probe_options__power(entries);
-		else if (bpf_map__type(map) == BPF_MAP_TYPE_LRU_HASH)
-			cost.fixed +=
-				16ULL * probe_options__power(entries) + entries * element_cost(map);
-		else if (bpf_map__type(map) == BPF_MAP_TYPE_ARRAY)
-			cost.fixed += entries * bpf_map__value_size(map);
-		else if (bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF)
-			cost.fixed += entries;
-	}
-	return cost;
 }
 
 int probe__add_target(struct probe *probe, pid_t pid)
@@ -485,29 +463,42 @@ uint64_t probe__block_elements(const struct probe *probe)
 	return __atomic_load_n(&probe->skeleton->bss->block_elements, __ATOMIC_SEQ_CST);
 }
 
+static int stacks_fd(const struct probe *probe, uint64_t id)
+{
+	const struct heap_bpf *s = probe->skeleton;
+
+	return bpf_map__fd(id & STACK_ID_DEEP ? s->maps.deep_stacks : s->maps.stacks);
+}
+
 int probe__stack(const struct probe *probe, uint64_t id, struct stack_record *stack)
 {
-	return bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.stacks), &id, stack);
+	return bpf_map_lookup_elem(stacks_fd(probe, id), &id, stack);
 }
 
 int probe__stack_ids(const struct probe *probe, uint64_t **ids, size_t *count)
 {
-	int fd = bpf_map__fd(probe->skeleton->maps.stacks);
-	uint64_t *key = NULL;
+	const uint64_t tables[] = { 0, STACK_ID_DEEP };
+	uint32_t most = probe->options.max_stacks;
 
-	*ids = calloc(probe->options.max_stacks, sizeof(**ids));
+	*ids = calloc(most, 2 * sizeof(**ids));
 	if (!*ids)
 		return -ENOMEM;
-	/* Nobody but us deletes stacks, so that the keys stay and the walk never starts again. */
-	for (*count = 0; *count < probe->options.max_stacks; key = *ids + (*count)++)
-		if (bpf_map_get_next_key(fd, key, *ids + *count))
-			break;
+	*count = 0;
+	for (size_t i = 0; i < 2; i++) {
+		const uint64_t *key = NULL;
+
+		/* Nobody but us deletes stacks, so that the keys stay and the walk never starts
+		 * again. */
+		for (uint32_t n = 0; n < most; n++, key = *ids + (*count)++)
+			if (bpf_map_get_next_key(stacks_fd(probe, tables[i]), key, *ids + *count))
+				break;
+	}
 	return 0;
 }
 
 int probe__delete_stack(struct probe *probe, uint64_t id)
 {
-	return bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.stacks), &id);
+	return bpf_map_delete_elem(stacks_fd(probe, id), &id);
 }
 
 int probe__event_fd(const struct probe *probe)

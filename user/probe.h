@@ -34,14 +34,6 @@ struct bpf_program *probe__libbpf_program(const struct probe *probe, enum progra
 int probe__attach_lifecycle(struct probe *probe); /* exec and exit */
 uint64_t probe__trial_hits(const struct probe *probe);
 
-/*
- * Bytes of kernel memory: taken at load, and a block, a stack and a site each when they are
- * used.
- */
-struct probe_cost {
-	uint64_t fixed, per_block, per_stack, per_site;
-};
-struct probe_cost probe__cost(const struct probe *probe);
 const struct probe_options *
 probe__options(const struct probe *probe); /* with the defaults filled in */
 
