@@ -17,6 +17,7 @@ enum claim_source {
 	CLAIM_DEBUG_FRAME,
 	CLAIM_RESTORER,
 	CLAIM_CODE,
+	CLAIM_UNKNOWN, /* code that could not be followed */
 	CLAIM_CFI = CLAIM_RESTORER, /* so many have FDEs */
 };
 
@@ -39,7 +40,7 @@ struct claims {
 	struct unwind_row unknown; /* what is to hold in code of which nothing is known */
 };
 
-/* All but CLAIM_CODE, which unwind_gaps.h adds. 0; -ENOEXEC; -ENOMEM. claims__free in any case. */
+/* All but what unwind_gaps.h adds. 0; -ENOEXEC; -ENOMEM. claims__free in any case. */
 int claims__read(struct claims *claims, struct elf_image *image);
 void claims__free(struct claims *claims);
 

@@ -273,7 +273,7 @@ int unwind_code__walk(struct unwind_code *code)
 	struct paths *paths = &code->paths;
 	int err;
 
-	if (!paths->roots.count)
+	if (!paths->roots.count && !paths->pointed.count)
 		return -ENODATA;
 	paths__settle_roots(paths);
 	paths->steps = paths->space.used * STEPS_PER_BYTE + STEPS_MIN;
@@ -285,6 +285,30 @@ int unwind_code__walk(struct unwind_code *code)
 	return err ? err : guesses__settle(&paths->guesses);
 }
 
+static bool paths__has_unseen_in(struct paths *paths, const struct range *range)
+{
+	uint32_t position = range->start;
+
+	while (position < range->end) {
+		uint32_t end = paths__end_of_hole(paths, position, range->end);
+
+		if (paths__skip_padding(paths, position, end) < end)
+			return true;
+		position = end + 1;
+	}
+	return false;
+}
+
+bool unwind_code__has_unseen(struct unwind_code *code)
+{
+	struct paths *paths = &code->paths;
+
+	for (size_t i = 0; i < paths->space.ranges.count; i++)
+		if (paths__has_unseen_in(paths, space__range(&paths->space, i)))
+			return true;
+	return false;
+}
+
 bool unwind_code__keeps_frame_pointers(const struct unwind_code *code)
 {
 	enum { FEW = 8 }; /* one in so many: start files, assembly */
@@ -292,15 +316,15 @@ bool unwind_code__keeps_frame_pointers(const struct unwind_code *code)
 	return code->paths.framed > code->paths.frameless * FEW;
 }
 
-bool unwind_code__is_padding(const uint8_t *bytes, size_t size)
+bool unwind_code__is_padding(const uint8_t *bytes, size_t size, size_t room)
 {
 	struct frame_decoder decoder;
 	size_t at = 0, length = 1;
 
 	frame_decoder__init(&decoder);
 	for (; at < size && length; at += length)
-		length = frame_decoder__padding(&decoder, bytes + at, size - at);
-	return at == size;
+		length = frame_decoder__padding(&decoder, bytes + at, room - at);
+	return at >= size;
 }
 
 /* Nobody is in padding; that it is there matters only where a function begins behind it. */

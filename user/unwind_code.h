@@ -15,8 +15,8 @@
 
 struct unwind_code;
 
-/* Whether bytes are nothing but what stands between functions. */
-bool unwind_code__is_padding(const uint8_t *bytes, size_t size);
+/* Whether `size` of the `room` bytes are nothing but what stands between functions. */
+bool unwind_code__is_padding(const uint8_t *bytes, size_t size, size_t room);
 
 /* Room for `ranges` of `size` bytes in all; NULL: no memory. */
 struct unwind_code *unwind_code__new(size_t size, size_t ranges);
@@ -45,6 +45,8 @@ void unwind_code__set_ends(struct unwind_code *code, unwind_code_ends ends, void
 /* 0; -ENODATA: there is no function; -E2BIG: it is too much work; -ENOMEM. */
 int unwind_code__walk(struct unwind_code *code);
 
+/* Whether there is code, not padding, to which nothing led. */
+bool unwind_code__has_unseen(struct unwind_code *code);
 /* What the functions that were followed do before a call: mostly push %rbp; mov %rsp,%rbp. */
 bool unwind_code__keeps_frame_pointers(const struct unwind_code *code);
 

@@ -9,32 +9,29 @@
 #include "elf_code.h"
 
 enum {
-	GAP_LEAST = 64,     /* bytes; what is shorter is padding, mostly */
-	GAPS_FEW = 4096,    /* bytes in all: no more than start files leave between FDEs, */
-	GAPS_PART = 16,     /* or one in so many of what FDEs describe */
-	GAPS_MAX = 4 << 20, /* bytes in all that are followed: about half a second at most */
+	INSTRUCTION_MAX = 15,
+	PADDING_MAX = 64,     /* bytes; what is longer is code */
+	GAPS_MAX = 4 << 20,   /* bytes in all that are followed: about half a second at most */
+	CALLS_MAX = 32 << 20, /* bytes of other code in which calls of what is followed are found */
+	CHUNK = 256 << 10,
 };
 
 struct gap {
 	uint64_t offset, address, size;
+	enum claim_source source; /* CLAIM_CODE, or beyond GAPS_MAX CLAIM_UNKNOWN */
 };
 
 struct gaps {
 	struct gap *items;
 	size_t count, capacity;
-	size_t size; /* bytes in all */
-	size_t code; /* of them in gaps that are no padding */
-	size_t described; /* bytes of the sections that are in no gap */
+	size_t size;    /* bytes of CLAIM_CODE */
+	uint8_t *chunk; /* of the file, what was read last */
+	uint64_t chunk_start, chunk_end;
 };
 
-static int gaps__add(struct gaps *gaps, const struct elf_segment *section, uint64_t start,
-		     uint64_t end)
+static int gaps__append(struct gaps *gaps, const struct gap *gap)
 {
-	uint64_t size = end > start ? end - start : 0;
-
-	if (size > GAPS_MAX - gaps->size)
-		size = GAPS_MAX - gaps->size;
-	if (!size)
+	if (!gap->size)
 		return 0;
 	if (gaps->count == gaps->capacity) {
 		size_t capacity = gaps->capacity ? gaps->capacity * 2 : 64;
@@ -45,32 +42,80 @@ static int gaps__add(struct gaps *gaps, const struct elf_segment *section, uint6
 		gaps->items = items;
 		gaps->capacity = capacity;
 	}
-	gaps->items[gaps->count++] =
-		(struct gap){ start, section->address + (start - section->offset), size };
-	gaps->size += size;
-	gaps->code += size < GAP_LEAST ? 0 : size;
+	gaps->items[gaps->count++] = *gap;
 	return 0;
 }
 
+/* What the file has at `offset`, `size` bytes or NULL. */
+static const uint8_t *gaps__bytes(struct gaps *gaps, const struct elf_image *image, uint64_t offset,
+				  size_t size)
+{
+	ssize_t length;
+
+	if (offset < gaps->chunk_start || offset + size > gaps->chunk_end) {
+		length = elf_image__read(image, gaps->chunk, CHUNK, offset);
+		gaps->chunk_start = offset;
+		gaps->chunk_end = offset + (length > 0 ? (uint64_t)length : 0);
+	}
+	return offset + size > gaps->chunk_end ? NULL : gaps->chunk + (offset - gaps->chunk_start);
+}
+
+/*
+ * Whether there is nothing but padding: what no claim is made of is the same. The last of it may
+ * go on in what an FDE describes: a signal restorer's begins a byte before the function.
+ */
+static bool gaps__is_padding(struct gaps *gaps, const struct elf_image *image,
+			     const struct gap *gap)
+{
+	size_t room = gap->size + INSTRUCTION_MAX;
+	const uint8_t *bytes;
+
+	if (gap->size > PADDING_MAX)
+		return false;
+	bytes = gaps__bytes(gaps, image, gap->offset, room);
+	if (!bytes)
+		bytes = gaps__bytes(gaps, image, gap->offset, room = gap->size);
+	return bytes && unwind_code__is_padding(bytes, gap->size, room);
+}
+
+/* From `start` to `end` of the section, offsets both. */
+static int gaps__add(struct gaps *gaps, const struct elf_image *image,
+		     const struct elf_segment *section, uint64_t start, uint64_t end)
+{
+	struct gap gap = { start, section->address + (start - section->offset), end - start,
+			   CLAIM_CODE };
+	struct gap rest = gap;
+	int err;
+
+	if (start >= end || gaps__is_padding(gaps, image, &gap))
+		return 0;
+	if (gap.size > GAPS_MAX - gaps->size)
+		gap.size = GAPS_MAX - gaps->size;
+	rest.offset += gap.size;
+	rest.address += gap.size;
+	rest.size -= gap.size;
+	rest.source = CLAIM_UNKNOWN;
+	gaps->size += gap.size;
+	err = gaps__append(gaps, &gap);
+	return err ? err : gaps__append(gaps, &rest);
+}
+
 /* What the claims, from `*next` on, leave of a section. */
-static int gaps__find_in(struct gaps *gaps, const struct claims *claims, size_t *next,
+static int gaps__find_in(struct gaps *gaps, const struct elf_image *image,
+			 const struct claims *claims, size_t *next,
 			 const struct elf_segment *section)
 {
 	uint64_t floor = section->offset, end = section->offset + section->size;
-	size_t before = gaps->size;
 	int err = 0;
 
 	for (; !err && *next < claims->count && claims->items[*next].start < end; ++*next) {
 		const struct claim *claim = &claims->items[*next];
 
-		err = gaps__add(gaps, section, floor, claim->start);
+		err = gaps__add(gaps, image, section, floor, claim->start);
 		if (claim->end > floor)
 			floor = claim->end;
 	}
-	if (!err)
-		err = gaps__add(gaps, section, floor, end);
-	gaps->described += section->size - (gaps->size - before);
-	return err;
+	return err ? err : gaps__add(gaps, image, section, floor, end);
 }
 
 static int gaps__find(struct gaps *gaps, const struct claims *claims, struct elf_image *image)
@@ -81,26 +126,13 @@ static int gaps__find(struct gaps *gaps, const struct claims *claims, struct elf
 
 	if (err)
 		return err;
+	gaps->chunk = malloc(CHUNK);
+	if (!gaps->chunk)
+		err = -ENOMEM;
 	for (size_t i = 0; i < count && !err; i++)
-		err = gaps__find_in(gaps, claims, &next, &code[i]);
+		err = gaps__find_in(gaps, image, claims, &next, &code[i]);
 	free(code);
 	return err;
-}
-
-/* Leaves nothing but the gap that has the address; false when there is none. */
-static bool gaps__keep(struct gaps *gaps, uint64_t address)
-{
-	for (size_t i = 0; i < gaps->count; i++) {
-		struct gap gap = gaps->items[i];
-
-		if (address - gap.address >= gap.size)
-			continue;
-		gaps->items[0] = gap;
-		gaps->count = 1;
-		gaps->size = gap.size;
-		return true;
-	}
-	return false;
 }
 
 static int gap__compare(const void *a, const void *b)
@@ -110,38 +142,22 @@ static int gap__compare(const void *a, const void *b)
 	return x->address < y->address ? -1 : x->address > y->address;
 }
 
-/* Whether there is nothing but padding: what no claim is made of is the same. */
-static bool gap__is_padding(const struct gap *gap, const struct elf_image *image)
-{
-	uint8_t bytes[GAP_LEAST];
-
-	if (gap->size > sizeof(bytes))
-		return false;
-	memset(bytes, 0, gap->size);
-	elf_image__read(image, bytes, gap->size, gap->offset);
-	return unwind_code__is_padding(bytes, gap->size);
-}
-
 /* The bytes. A file that became shorter meanwhile has zeros there. */
 static int gaps__read(struct gaps *gaps, const struct elf_image *image, struct unwind_code *code)
 {
-	size_t kept = 0;
-
 	qsort(gaps->items, gaps->count, sizeof(*gaps->items), gap__compare);
 	for (size_t i = 0; i < gaps->count; i++) {
-		const struct gap gap = gaps->items[i];
+		const struct gap *gap = &gaps->items[i];
 		uint8_t *bytes;
 
-		if (gap__is_padding(&gap, image))
+		if (gap->source != CLAIM_CODE)
 			continue;
-		bytes = unwind_code__add_range(code, gap.address, gap.size);
+		bytes = unwind_code__add_range(code, gap->address, gap->size);
 		if (!bytes)
 			return -ENOMEM;
-		memset(bytes, 0, gap.size);
-		elf_image__read(image, bytes, gap.size, gap.offset);
-		gaps->items[kept++] = gap;
+		memset(bytes, 0, gap->size);
+		elf_image__read(image, bytes, gap->size, gap->offset);
 	}
-	gaps->count = kept;
 	return 0;
 }
 
@@ -161,6 +177,19 @@ static int code__add_symbols(struct unwind_code *code, const struct elf_code *el
 	for (size_t i = 0; i < count && !err; i++)
 		if (symbol__begins(&symbols[i]))
 			err = unwind_code__add_function(code, symbols[i].address, symbols[i].size);
+	return err;
+}
+
+/* Sections that are one function each. */
+static int code__add_sections(struct unwind_code *code, struct elf_image *image)
+{
+	static const char *const sections[] = { ".init", ".fini" };
+	struct elf_bytes bytes;
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections) && !err; i++)
+		if (!elf_image__section(image, sections[i], &bytes))
+			err = unwind_code__add_function(code, bytes.address, bytes.size);
 	return err;
 }
 
@@ -185,6 +214,89 @@ static int code__add_pointers(struct unwind_code *code, struct elf_image *image,
 		}
 	}
 	return err;
+}
+
+/* What call, jmp and lea of these bytes lead to: of any byte that may begin one of them. */
+static int code__add_targets(struct unwind_code *code, const uint8_t *bytes, size_t size,
+			     uint64_t address)
+{
+	enum { LENGTH = 5, CALL = 0xe8, JUMP = 0xe9, LEA = 0x8d, RIP = 5, RIP_MASK = 0xc7 };
+	int32_t distance;
+	int err = 0;
+
+	for (size_t i = 0; i + LENGTH <= size && !err; i++) {
+		bool lea = i && bytes[i - 1] == LEA && (bytes[i] & RIP_MASK) == RIP;
+
+		if (bytes[i] != CALL && bytes[i] != JUMP && !lea)
+			continue;
+		memcpy(&distance, bytes + i + 1, sizeof(distance));
+		err = unwind_code__add_pointer(code, address + i + LENGTH + (int64_t)distance);
+	}
+	return err;
+}
+
+/* The stretch of code from claim `first` on in which there are no gaps but padding. */
+static struct elf_segment claims__run(const struct claims *claims, size_t first, size_t *end)
+{
+	const struct claim *claim = &claims->items[first];
+	struct elf_segment run = { claim->start, claim->end - claim->start, claim->address };
+
+	for (*end = first + 1; *end < claims->count; ++*end) {
+		const struct claim *next = &claims->items[*end];
+
+		if (next->start > run.offset + run.size + PADDING_MAX ||
+		    next->start - run.offset != next->address - run.address)
+			break;
+		if (next->end > run.offset + run.size)
+			run.size = next->end - run.offset;
+	}
+	return run;
+}
+
+static int code__add_calls_of(struct unwind_code *code, const struct elf_image *image,
+			      const struct elf_segment *run, uint64_t *left, uint8_t *chunk)
+{
+	uint64_t size = run->size < *left ? run->size : *left;
+	int err = 0;
+
+	*left -= size;
+	for (uint64_t at = 0; at < size && !err; at += CHUNK) {
+		ssize_t length = elf_image__read(
+			image, chunk, size - at < CHUNK ? size - at : CHUNK, run->offset + at);
+
+		if (length > 0)
+			err = code__add_targets(code, chunk, (size_t)length, run->address + at);
+	}
+	return err;
+}
+
+/* What described code calls: in a program without symbols nothing else says where functions are. */
+static int code__add_calls(struct unwind_code *code, const struct elf_image *image,
+			   const struct claims *claims)
+{
+	uint8_t *chunk = malloc(CHUNK);
+	uint64_t left = CALLS_MAX;
+	int err = chunk ? 0 : -ENOMEM;
+
+	for (size_t i = 0, end; i < claims->count && !err; i = end) {
+		struct elf_segment run = claims__run(claims, i, &end);
+
+		err = code__add_calls_of(code, image, &run, &left, chunk);
+	}
+	free(chunk);
+	return err;
+}
+
+/* Once more, if there is code that nothing led to. */
+static int code__walk(struct unwind_code *code, const struct elf_image *image,
+		      const struct claims *claims)
+{
+	int err = unwind_code__walk(code);
+
+	if ((err && err != -ENODATA) || !unwind_code__has_unseen(code))
+		return err;
+	err = code__add_calls(code, image, claims);
+	return err ? err : unwind_code__walk(code);
 }
 
 /* Pointers to functions of other files that never return. */
@@ -271,30 +383,35 @@ static bool endings__have(void *context, uint64_t address, bool slot)
 }
 
 /* With all that its symbols say. A file whose symbols lie has none. */
-static int code__walk_named(struct unwind_code *code, struct elf_image *image, int fd)
+static int code__walk_named(struct unwind_code *code, struct elf_image *image, int fd,
+			    const struct claims *claims)
 {
 	struct endings endings = { 0 };
 	struct elf_code *elf;
 	int err = elf_code__open(fd, &elf);
 
 	if (err)
-		return err == -ENOMEM ? err : unwind_code__walk(code);
+		return err == -ENOMEM ? err : code__walk(code, image, claims);
 	err = code__add_symbols(code, elf);
+	if (!err)
+		err = code__add_sections(code, image);
 	if (!err)
 		err = code__add_pointers(code, image, elf);
 	if (!err)
 		err = endings__read(&endings, elf);
 	unwind_code__set_ends(code, endings__have, &endings);
 	if (!err)
-		err = unwind_code__walk(code);
+		err = code__walk(code, image, claims);
 	unwind_code__set_ends(code, NULL, NULL);
 	free(endings.slots);
 	elf_code__close(elf);
 	return err;
 }
 
+/* Ranges are numbered as gaps__read put them. */
 static int claims__add_gaps(struct claims *claims, const struct gaps *gaps)
 {
+	uint32_t range = 0;
 	int err = 0;
 
 	for (size_t i = 0; i < gaps->count && !err; i++) {
@@ -303,8 +420,10 @@ static int claims__add_gaps(struct claims *claims, const struct gaps *gaps)
 		err = claims__add(claims, &(struct claim){ .start = gap->offset,
 							   .end = gap->offset + gap->size,
 							   .address = gap->address,
-							   .source = CLAIM_CODE,
-							   .position = (uint32_t)i });
+							   .source = claims->code ? gap->source
+										  : CLAIM_UNKNOWN,
+							   .position = range });
+		range += gap->source == CLAIM_CODE;
 	}
 	claims__sort(claims);
 	return err;
@@ -321,52 +440,38 @@ static struct unwind_row unknown_row(const struct unwind_code *code)
 	return (struct unwind_row){ .cfa_rule = UNWIND_UNSUPPORTED };
 }
 
-static int gaps__walk(struct gaps *gaps, struct claims *claims, struct elf_image *image, int fd,
-		      bool named)
+static int gaps__walk(struct gaps *gaps, struct claims *claims, struct elf_image *image, int fd)
 {
-	struct unwind_code *code = unwind_code__new(gaps->size, gaps->count);
-	int err;
+	int err = gaps__read(gaps, image, claims->code);
 
-	if (!code)
-		return -ENOMEM;
-	claims->code = code;
-	err = gaps__read(gaps, image, code);
 	if (!err)
-		err = unwind_code__add_entry(code, elf_image__entry(image),
+		err = unwind_code__add_entry(claims->code, elf_image__entry(image),
 					     elf_image__is_program(image));
-	if (!err)
-		err = named ? code__walk_named(code, image, fd) : unwind_code__walk(code);
-	if (err)
-		return err;
-	if (named)
-		claims->unknown = unknown_row(code);
-	return claims__add_gaps(claims, gaps);
-}
-
-/*
- * Start files leave some code without FDEs in any program: of that only the entry is followed.
- * Where there is more, all of it is: a function's seldom used part may be a few bytes.
- */
-static int gaps__choose(struct gaps *gaps, struct claims *claims, struct elf_image *image, int fd)
-{
-	int err = gaps__find(gaps, claims, image);
-	bool many = !claims->fdes || gaps->code >= GAPS_FEW ||
-		    gaps->code * GAPS_PART > gaps->described;
-
-	if (err || !gaps->size || (!many && !gaps__keep(gaps, elf_image__entry(image))))
-		return err;
-	return gaps__walk(gaps, claims, image, fd, many);
+	return err ? err : code__walk_named(claims->code, image, fd, claims);
 }
 
 int gaps__follow(struct claims *claims, struct elf_image *image, int fd)
 {
 	struct gaps gaps = { 0 };
-	int err = gaps__choose(&gaps, claims, image, fd);
+	int err = gaps__find(&gaps, claims, image);
 
+	if (err || !gaps.count)
+		goto out;
+	err = -ENOMEM;
+	claims->code = unwind_code__new(gaps.size, gaps.count);
+	if (!claims->code)
+		goto out;
+	err = gaps__walk(&gaps, claims, image, fd);
+	claims->unknown = unknown_row(claims->code);
+	if (err == -E2BIG || err == -ENODATA) {
+		unwind_code__free(claims->code); /* nothing is known of any of it */
+		claims->code = NULL;
+		err = 0;
+	}
+	if (!err)
+		err = claims__add_gaps(claims, &gaps);
+out:
+	free(gaps.chunk);
 	free(gaps.items);
-	if (err != -E2BIG && err != -ENODATA)
-		return err;
-	unwind_code__free(claims->code); /* as if nobody had looked */
-	claims->code = NULL;
-	return 0;
+	return err;
 }

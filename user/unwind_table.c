@@ -140,6 +140,8 @@ static int builder__run_claim(struct builder *builder, const struct claim *claim
 	case CLAIM_RESTORER:
 		return builder__put(builder, start,
 				    (struct unwind_row){ .cfa_rule = UNWIND_SIGNAL });
+	case CLAIM_UNKNOWN:
+		return builder__put(builder, start, builder->claims->unknown);
 	case CLAIM_CODE:
 		return unwind_code__rows(builder->claims->code, claim->position, builder__emit_code,
 					 builder);

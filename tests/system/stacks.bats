@@ -49,6 +49,8 @@ truly() { # whole|own PROGRAM [ARGUMENT…]
 @test "C++, gcc -O3" { truly whole stacks_cxx-gcc-O3; }
 @test "C++, clang -O0" { truly whole stacks_cxx-clang-O0; }
 @test "C++, clang -O3" { truly whole stacks_cxx-clang-O3; }
+@test "a function without tables among others" { truly whole between; }
+@test "a function without tables among others, stripped" { truly whole between-stripped; }
 @test "a stack of 100 frames is whole" { truly whole deep 94; }
 
 # The program's stack under a limit: so many frames, the nearest ones, whatever stands above them.
