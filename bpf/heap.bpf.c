@@ -30,7 +30,8 @@ struct thread {
 	/* the block that was freed last, and where that call returns; until the thread allocates */
 	u64 freed, freed_slot;
 	bool has_block; /* `block` was taken off the books by this call */
-	bool moves_code; /* see code__moves */
+	u32 moved_pages; /* see code__moves; 0: nothing was */
+	u64 moved;
 	struct block block;
 	struct scratch scratch;
 };
@@ -197,15 +198,19 @@ static __noinline int code__moves(struct thread *thread, struct book *book, u64 
 {
 	if (!thread || !book || !book__has_code(book, address, address + length))
 		return 0;
-	book__change(book);
-	thread->moves_code = true;
+	book__change(book, address, address + length);
+	thread->moved = address;
+	thread->moved_pages = (length + (1 << PAGE_BITS) - 1) >> PAGE_BITS;
 	return 0;
 }
 
 static inline void code__moved(struct thread *thread, struct book *book)
 {
-	thread->moves_code = false;
-	book__change(book);
+	u64 end = thread->moved + ((u64)thread->moved_pages << PAGE_BITS);
+
+	if (book__has_code(book, thread->moved, end))
+		book__change(book, thread->moved, end);
+	thread->moved_pages = 0;
 	book->asked = 0;
 	book__ask_mappings(thread->book, book);
 }
@@ -292,7 +297,7 @@ static __noinline bool call__enter(struct pt_regs *regs, u64 cookie)
 	thread = thread__current(&book);
 	if (!thread)
 		return false;
-	if (thread->moves_code)
+	if (thread->moved_pages)
 		code__moved(thread, book);
 	if (thread->kind) {
 		if (thread__is_nested(thread, book, slot, regs->bp))
@@ -459,7 +464,7 @@ int loader__change(struct pt_regs *regs)
 	book = book__get(id);
 	if (!id || !book)
 		return 0;
-	book__change(book);
+	book__change_anywhere(book);
 	book->asked = 0;
 	book__ask_mappings(id, book);
 	return 0;

@@ -195,10 +195,10 @@ static inline struct book *book__get(u32 id)
 	return bpf_map_lookup_elem(&books, &id);
 }
 
-/* The program or its loader has changed mappings since the slice was read. */
+/* Mappings have changed since the slice was read, and its marks do not say which. */
 static inline bool book__is_changing(const struct book *book)
 {
-	return book->changes != book->changes_seen;
+	return (s32)(book->changed_anywhere - book->changes_seen) > 0;
 }
 
 /* False: there was no room, and it is counted. */

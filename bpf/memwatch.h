@@ -163,9 +163,13 @@ struct book {
 	__u64 slice;
 	/* of the slice; a memo of another one is void, so it never goes back */
 	__u32 generation;
-	/* times the loader said that mappings change; written by the kernel */
+	/* times that code changed its place; written by the kernel, before it marks in the slice
+	 * where that was */
 	__u32 changes;
-	/* what `changes` was before the slice was read; written by user space */
+	/* what `changes` was then, when nobody said where (the loader); written by the kernel */
+	__u32 changed_anywhere;
+	/* what `changes` was before the slice was read; less than changed_anywhere for as long as
+	 * the slice may lack a mark; written by user space */
 	__u32 changes_seen;
 	__u32 asked;           /* an EVENT_MAPPINGS is under way; reset by user space */
 	__u32 mapped;          /* the program has made mappings of its own */
@@ -173,13 +177,14 @@ struct book {
 	__u64 truncated_stacks, broken_stacks; /* allocations with such a stack */
 	char comm[16];         /* when the book was opened; "" by user space. TASK_COMM_LEN */
 };
-MEMWATCH_ASSERT_SIZE(struct book, 176);
+MEMWATCH_ASSERT_SIZE(struct book, 184);
 
 struct mapping_record { /* executable mappings of a process, ascending */
 	__u64 start, end;
 	__u64 offset;  /* in the file, of start */
 	__u32 object;  /* 0: no file */
-	__u32 python;  /* file_record's; 0 in a slice: there the book knows */
+	__u16 python;  /* file_record's; 0 in a slice: there the book knows */
+	__u16 stale;   /* the program has changed what is here; written by the kernel */
 };
 MEMWATCH_ASSERT_SIZE(struct mapping_record, 32);
 

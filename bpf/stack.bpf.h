@@ -349,7 +349,7 @@ static inline void walk__start(struct walk *walk, u32 id, const struct book *boo
 	walk->book = id;
 	walk->word_count = walk->last_place = 0;
 	walk->exact = walk->uses_rbp = walk->no_python = walk->ended = false;
-	walk->outdated = book__is_changing(book);
+	walk->no_slice = walk->outdated = book__is_changing(book);
 	walk->unknown.unknown = 0;
 	walk->python_count = walk->python_states = walk->python_list = 0;
 	walk->python_room.marked = 0;
@@ -394,25 +394,6 @@ static __noinline int book__ask_file(u32 id, const struct book *book, const stru
 	if (!event__send(&event))
 		bpf_map_delete_elem(&files, &seen->file);
 	return 0;
-}
-
-/* Its mappings are about to change, or have: the kernel is asked until they were read again. */
-static inline void book__change(struct book *book)
-{
-	__sync_fetch_and_add(&book->changes, 1);
-}
-
-/* Whether code lies in [start, end), as far as is known. */
-__noinline bool book__has_code(const struct book *book, u64 start, u64 end)
-{
-	const struct mapping_record *mapping;
-	u64 slice;
-
-	if (!book || start >= end || end >> 63)
-		return false;
-	slice = *(const volatile u64 *)&book->slice;
-	mapping = mapping__below(slice, slice >> 32, end - 1);
-	return mapping && mapping->start < end && mapping->end > start;
 }
 
 static inline void book__count_state(struct book *book, u32 state)

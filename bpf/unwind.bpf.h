@@ -6,12 +6,11 @@
  * frame pointers where there are none. A walk notes every stack word on which it depended, so that
  * a memo can later prove that the same walk would end the same.
  */
-#include "maps.bpf.h"
+#include "mapping.bpf.h"
 #include "compat.bpf.h"
 
 enum {
 	WALK_WORDS = 160,        /* stack words that a memo can hold */
-	MAPPING_STEPS = 12,      /* up to 4096 executable mappings a process */
 	ROW_STEPS = 16,          /* up to 65536 rows a page: one for each byte */
 	PYTHON_FRAMES = 32,      /* Python frames that a memo can hold */
 	PYTHON_FIELD = 127,      /* mask of a field's place in python_room */
@@ -83,7 +82,8 @@ struct walk {
 	bool ended;      /* no caller */
 	bool exact;      /* pc is an interrupted instruction, not a return address */
 	bool uses_rbp;   /* the walk depended on the rbp that it started with */
-	bool outdated;   /* the slice of mappings is; the kernel is asked instead */
+	bool no_slice;   /* the slice of mappings is outdated; the kernel is asked instead */
+	bool outdated;   /* the kernel was asked */
 	bool no_python;  /* frames of CPython are missing: nobody could say which */
 	u64 python_low, python_high; /* the evaluator's frame in the C stack that was just noted */
 	u32 python_list;     /* index of the list that is being noted */
@@ -102,58 +102,10 @@ struct walk {
 	struct stack_record record;
 };
 
-/* 1 when a < b, else 0; for values below 2^63. No branch: the verifier would follow both. */
-static inline u64 below(u64 a, u64 b)
-{
-	u64 less = a - b;
-
-	asm volatile("" : "+r"(less));
-	return less >> 63;
-}
-
-/*
- * Functions that are not static are verified once, for any arguments, and not again with each way
- * that leads to them. The searches, and what has loops or many ways through, are such: else the
- * verifier has four times the work, and it is most of what a start takes. Steps that are greater
- * than a table are left out: once one is not, none is, so that this makes few ways.
- */
-
-/* The place of the last of `count` mappings that does not begin above the address; else 0. */
-__noinline u32 mapping__search(u32 first, u32 count, u64 address)
-{
-	struct mapping_record *mapping;
-	u64 at = 0, next, take;
-	u32 index;
-
-#pragma unroll
-	for (int step = MAPPING_STEPS - 1; step >= 0; step--) {
-		if (count <= 1U << step)
-			continue;
-		take = below(at + (1 << step), count);
-		next = at + (take << step);
-		index = first + next;
-		mapping = bpf_map_lookup_elem(&mappings, &index);
-		if (!mapping)
-			return 0;
-		at += (take & (below(address, mapping->start) ^ 1)) << step;
-	}
-	return at;
-}
-
-static inline struct mapping_record *mapping__below(u32 first, u32 count, u64 address)
-{
-	u32 index = first;
-
-	if (!count)
-		return NULL;
-	index += mapping__search(first, count, address);
-	return bpf_map_lookup_elem(&mappings, &index);
-}
-
 /* bpf_find_vma's callback. Leaves seen->mapping empty where there is no code. */
 static long vma__read(struct task_struct *task, struct vm_area_struct *vma, struct vma_seen *seen)
 {
-	enum { EXEC = 4, PAGE_BITS = 12 }; /* VM_EXEC, include/linux/mm.h */
+	enum { EXEC = 4 }; /* VM_EXEC, include/linux/mm.h */
 	struct file *file = BPF_CORE_READ(vma, vm_file);
 	struct mapping_record *mapping = &seen->mapping;
 	struct file_record *known;
@@ -206,9 +158,9 @@ static inline const struct mapping_record *mapping__at(struct walk *walk, u64 ad
 
 	if (address >= walk->mapping.start && address < walk->mapping.end)
 		return &walk->mapping;
-	mapping = walk->outdated ? NULL
+	mapping = walk->no_slice ? NULL
 				 : mapping__below(walk->first_mapping, walk->mappings, address);
-	if (mapping && address >= mapping->start && address < mapping->end)
+	if (mapping && address >= mapping->start && address < mapping->end && !mapping->stale)
 		walk->mapping = *mapping;
 	else if (!walk__ask_kernel(walk, address))
 		return NULL;

@@ -269,19 +269,40 @@ static int write_slice(struct tables *tables, pid_t pid, const struct mappings *
 	return error;
 }
 
-int tables__refresh(struct tables *tables, uint32_t id, pid_t pid)
+static bool has_changed(const struct book *book, uint32_t changes)
 {
-	struct book *book = probe__book(tables->probe, id);
-	struct slice *slice = &tables->slices[id];
+	return __atomic_load_n(&book->changes, __ATOMIC_SEQ_CST) != changes;
+}
+
+/*
+ * What changes meanwhile may have been marked in the slice before this one. changes_seen keeps it
+ * from being believed until it is known that nothing did.
+ */
+static int publish_slice(struct book *book, struct slice *slice, uint32_t first, uint32_t count,
+			 uint32_t changes)
+{
+	uint32_t anywhere = __atomic_load_n(&book->changed_anywhere, __ATOMIC_SEQ_CST);
+
+	__atomic_store_n(&book->changes_seen, anywhere - 1, __ATOMIC_SEQ_CST);
+	slice->half ^= 1;
+	__atomic_store_n(&book->slice, first | (uint64_t)count << 32, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&book->generation, 1, __ATOMIC_SEQ_CST);
+	if (has_changed(book, changes))
+		return -EAGAIN;
+	__atomic_store_n(&book->changes_seen, changes, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+/* -EAGAIN: the mappings have changed meanwhile. Nothing is published then unless it `must` be. */
+static int read_slice(struct tables *tables, struct book *book, struct slice *slice, pid_t pid,
+		      bool must)
+{
+	uint32_t changes = __atomic_load_n(&book->changes, __ATOMIC_SEQ_CST);
+	uint32_t count, first, capacity;
 	struct mapping_record *records;
 	struct mappings mappings;
-	uint32_t changes, count, first, capacity;
-	int error, full;
+	int error = process__mappings(pid, &mappings), full;
 
-	if (!book)
-		return -EINVAL;
-	changes = __atomic_load_n(&book->changes, __ATOMIC_SEQ_CST);
-	error = process__mappings(pid, &mappings);
 	if (error)
 		return error;
 	count = count_executable(&mappings);
@@ -290,14 +311,26 @@ int tables__refresh(struct tables *tables, uint32_t id, pid_t pid)
 		first = slice->first + (slice->half ^ 1) * (SLICE_MIN << slice->class);
 		records = probe__mappings(tables->probe, &capacity);
 		full = write_slice(tables, pid, &mappings, records + first, &count);
-		slice->half ^= 1;
-		__atomic_store_n(&book->slice, first | (uint64_t)count << 32, __ATOMIC_SEQ_CST);
-		__atomic_add_fetch(&book->generation, 1, __ATOMIC_SEQ_CST);
-		__atomic_store_n(&book->changes_seen, changes, __ATOMIC_SEQ_CST);
-		error = full;
+		error = !must && has_changed(book, changes)
+				? -EAGAIN
+				: publish_slice(book, slice, first, count, changes);
+		error = error ?: full;
 	}
-	__atomic_store_n(&book->asked, 0, __ATOMIC_SEQ_CST);
 	mappings__free(&mappings);
+	return error;
+}
+
+int tables__refresh(struct tables *tables, uint32_t id, pid_t pid)
+{
+	enum { TRIES = 4 };
+	struct book *book = probe__book(tables->probe, id);
+	int error = -EAGAIN;
+
+	if (!book)
+		return -EINVAL;
+	for (int i = 1; i <= TRIES && error == -EAGAIN; i++)
+		error = read_slice(tables, book, &tables->slices[id], pid, i == TRIES);
+	__atomic_store_n(&book->asked, 0, __ATOMIC_SEQ_CST);
 	return error;
 }
 

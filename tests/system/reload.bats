@@ -151,6 +151,24 @@ through_jit() {
 		and .stack[0].kind == "jit" and .stack[1].function == "call")' >/dev/null 2>&1
 }
 
+@test "code goes, and a thread holds the mappings: stacks that have nothing to do with it are whole" {
+	held reload
+	ask jit
+	wait_for "a stack through the code" through_jit
+	SNAPSHOTS=$(($(grep -c . "$T/out") + 4))
+	wait_for "the mappings are read again" later
+	kill -STOP "$WATCH"
+	ask churn
+	ask unmap
+	ask often 30000 "$HERE"
+	kill -CONT "$WATCH"
+	snapshot
+	snapshot_says "[.sites[] | select(.live_count > 0 and .live_bytes == .live_count * $HERE)]
+		| map([.live_count, .end, .stack[0].function]) == [[30000, null, \"here\"]]"
+	exec {LINE}>&-
+	dead 7
+}
+
 @test "many stacks through code without a file: what a process maps is read once a snapshot" {
 	local reads
 	command -v strace >/dev/null || skip "no strace"

@@ -7,6 +7,8 @@
  *   call SIZE                allocates from inside that code
  *   paths BITS SIZE          call, by each of 2^BITS ways
  *   here SIZE                allocates from a function of this program, HERE
+ *   often TIMES SIZE         here, so many times
+ *   churn                    from now on a thread changes mappings, and locks others out
  *   at-once FILE SIZE        opens it, and allocates so, TIMES, before anybody can have looked
  *   fork                     the child goes on
  *   exec FILE                goes on as another program
@@ -15,7 +17,9 @@
  */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "truth.h"
@@ -24,7 +28,7 @@
 #define HERE here
 #endif
 
-enum { LENGTH = 64 << 10, TIMES = 100 };
+enum { LENGTH = 64 << 10, TIMES = 100, CHURN = 64 << 20 };
 
 typedef void *(*allocator)(size_t);
 typedef void *(*code)(allocator, size_t);
@@ -122,6 +126,27 @@ NOINLINE static void HERE(size_t size)
 	__asm__ volatile("");
 }
 
+/* For as long as the kernel goes through its pages, nobody else may ask what is mapped. */
+static void *change_mappings(void *unused)
+{
+	char *place = (char *)syscall(SYS_mmap, NULL, CHURN, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	for (;;) {
+		syscall(SYS_mprotect, place, CHURN, PROT_READ);
+		syscall(SYS_mprotect, place, CHURN, PROT_READ | PROT_WRITE);
+	}
+	return unused;
+}
+
+static void churn(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, change_mappings, NULL))
+		_exit(WORKLOAD_ABANDONED);
+}
+
 static void open_and_allocate(const char *file, size_t size)
 {
 	library = dlopen(file, RTLD_NOW);
@@ -169,6 +194,11 @@ static void obey(const char *verb, const char *first, const char *second)
 		call_by_all_paths(atoi(first), strtoul(second, NULL, 10));
 	else if (!strcmp(verb, "here"))
 		HERE(atol(first));
+	else if (!strcmp(verb, "often"))
+		for (int left = atoi(first); left > 0; left--)
+			HERE(strtoul(second, NULL, 10));
+	else if (!strcmp(verb, "churn"))
+		churn();
 	else if (!strcmp(verb, "at-once"))
 		open_and_allocate(first, strtoul(second, NULL, 10));
 	else if (!strcmp(verb, "close"))
