@@ -68,11 +68,15 @@ int unwind_code__add_function(struct unwind_code *code, uint64_t address, uint64
 	return paths__add_known(&code->paths, address, size, false);
 }
 
-/* Whether code begins with [endbr64] xor %ebp,%ebp, as psABI 3.4.1 wants it of an entry. */
-static bool space__zeroes_rbp(struct space *space, uint64_t address)
+/*
+ * Whether code begins as an entry does: [endbr64], and xor %ebp,%ebp, as psABI 3.4.1 wants it, or
+ * mov %rsp,%rdi: it takes its arguments from the stack, where a function has a return address. So
+ * does glibc's loader (RTLD_START, sysdeps/x86_64/dl-machine.h).
+ */
+static bool space__is_entry(struct space *space, uint64_t address)
 {
 	static const uint8_t endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa }, xor32[] = { 0x31, 0xed },
-			     xor64[] = { 0x48, 0x31, 0xed };
+			     xor64[] = { 0x48, 0x31, 0xed }, stack[] = { 0x48, 0x89, 0xe7 };
 	uint32_t at = space__position(space, address);
 	const struct range *range;
 
@@ -84,12 +88,13 @@ static bool space__zeroes_rbp(struct space *space, uint64_t address)
 	if (!memcmp(space->bytes + at, endbr64, sizeof(endbr64)))
 		at += sizeof(endbr64);
 	return !memcmp(space->bytes + at, xor32, sizeof(xor32)) ||
-	       !memcmp(space->bytes + at, xor64, sizeof(xor64));
+	       !memcmp(space->bytes + at, xor64, sizeof(xor64)) ||
+	       !memcmp(space->bytes + at, stack, sizeof(stack));
 }
 
 int unwind_code__add_entry(struct unwind_code *code, uint64_t address, bool sure)
 {
-	if (!sure && !space__zeroes_rbp(&code->paths.space, address))
+	if (!sure && !space__is_entry(&code->paths.space, address))
 		return 0;
 	return paths__add_known(&code->paths, address, 0, true);
 }

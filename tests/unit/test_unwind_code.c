@@ -448,14 +448,23 @@ static void entries_are_where_programs_begin(void **state)
 	struct bytes file = assembled("entry",
 				      ".type f,@function\nf: push %rbx\nat_0: call *%rcx\n"
 				      "pop %rbx\nret\n.size f,.-f\n"
-				      "start: xor %ebp,%ebp\nat_1: call *%rcx\nhlt\n.skip 9\n");
+				      "start: xor %ebp,%ebp\nat_1: call *%rcx\nhlt\n.skip 9\n"
+				      /* as glibc's loader does */
+				      "loads: mov %rsp,%rdi\ncall *%rcx\nmov %rsp,%r13\n"
+				      "and $-16,%rsp\nat_2: call *%rcx\nmov %r13,%rsp\n"
+				      "jmp *%r12\n.skip 9\n");
 	Elf64_Ehdr *header = (Elf64_Ehdr *)file.bytes;
+	struct unwind_table table;
 
 	(void)state;
 	header->e_entry = symbol_offset(&file, "f");
 	check_rows(&file, want, 1);
 	header->e_entry = symbol_offset(&file, "start");
 	check_rows(&file, want, 2);
+	header->e_entry = symbol_offset(&file, "loads");
+	assert_int_equal(build(&file, &table), 0);
+	check_row(&file, &table, "at_2", &want[1]);
+	unwind_table__free(&table);
 	free(file.bytes);
 }
 
