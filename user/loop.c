@@ -163,10 +163,20 @@ static void close_if_open(int fd)
 		close(fd);
 }
 
+static void say_walks(const struct loop *loop)
+{
+	struct loss_record record = probe__losses(watch__probe(loop->watch));
+
+	log__detail(&loop->options->log, "%llu stacks were walked, memos knew the others",
+		    (unsigned long long)record.walks);
+}
+
 void loop__free(struct loop *loop)
 {
 	if (!loop)
 		return;
+	if (loop->watch)
+		say_walks(loop);
 	snapshot__free(loop->last);
 	collector__free(loop->collector);
 	watch__free(loop->watch);

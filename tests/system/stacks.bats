@@ -105,6 +105,17 @@ told_apart() { # LIMIT PROGRAM ARGUMENT…
 @test "the same, deeper than a memo can hold" { told_apart 512 uppers 300 16; }
 @test "stacks that are the same up to --max-depth are one" { told_apart 10 uppers 40 16; }
 
+@test "stacks that take turns are walked once: a memo each, though one caller and one place have them all" {
+	workload sites 16 200
+	observe -v --json --top 0 -p "$WORK" 0.3
+	work
+	snapshot
+	snapshot_says '[.sites[] | select(.live_count == 200)] | length == 16'
+	grep -q ' stacks were walked' "$T/err"
+	(($(sed -n 's/.* \([0-9]*\) stacks were walked.*/\1/p' "$T/err") < 200))
+	finish
+}
+
 @test "the same stack in two processes, at two load addresses, has the same frames" {
 	local first
 	workload deep 20

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MEMWATCH_MEMO_BPF_H
+#define MEMWATCH_MEMO_BPF_H
+/*
+ * What a walk read, and where it ended: a memo proves that another walk would end there, too, for
+ * much less than that walk would take.
+ */
+#include "account.bpf.h"
+#include "python.bpf.h"
+
+enum {
+	MEMO_WINDOW =
+		7168, /* bytes of stack read at once: as many as the walk, if there is one, needs */
+	MEMO_FIRST = 128, /* words that are read when nothing tells how many will be needed */
+	MEMO_SLACK = 64, /* words: saved frame pointers are noted late, when they are used */
+	MEMO_DEPTH = 6,  /* memos that are looked at for one call */
+	/* what a memo is compared by, in this order: words, rbp, states and frames of CPython */
+	MEMO_RBP = WALK_WORDS,
+	MEMO_STATES,
+	MEMO_FRAMES = MEMO_STATES + PYTHON_STATES,
+};
+
+/* What a walk read, and where it ended. Valid only while `sequence` is even and stays the same. */
+struct memo {
+	u64 sequence;
+	u64 slot, rbp;
+	u32 book, generation;
+	u32 site;
+	u32 word_count;
+	u16 state, last; /* last: the greatest of places */
+	bool uses_rbp, python_own;
+	u16 places[WALK_WORDS];
+	u64 words[WALK_WORDS];
+	struct python_state states[PYTHON_STATES];
+	u32 python_states, python_count;
+	struct python_frame pythons[PYTHON_FRAMES];
+};
+
+struct scratch { /* of one thread: a probe program can be preempted, so none of it is per CPU */
+	u64 upper; /* see stack__leads_to */
+	u64 ahead; /* words of stack that the memo before took; see stack__look */
+	union {
+		struct { /* to check memos; then there is no walk yet */
+			u64 window[MEMO_WINDOW / 8];
+			u64 words; /* of the stack that the window has; 0: it was moved */
+			u64 slot, rbp;
+			u32 book, generation;
+			u64 position, differs; /* see memo__differs */
+			struct python_room room;
+		};
+		struct walk walk;
+	};
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct memo);
+} memos SEC(".maps");
+
+static inline struct memo *memo__at(u64 hash)
+{
+	u32 index = hash >> 16 & memo_mask;
+
+	return bpf_map_lookup_elem(&memos, &index);
+}
+
+/*
+ * Reads the stack from `slot` on, as far as the memo before had to: that is mostly what the next
+ * one needs, and a read more (130 ns) costs what 7 KB more do. How many words there are.
+ */
+static inline u64 stack__look(struct scratch *scratch, u64 slot)
+{
+	u64 words = scratch->ahead ?: MEMO_FIRST;
+
+	if (words > MEMO_WINDOW / 8)
+		words = MEMO_WINDOW / 8;
+	if (!bpf_probe_read_user(scratch->window, words * 8, (const void *)slot))
+		return words;
+	return user__read(slot, scratch->window); /* the stack may end before */
+}
+
+struct memo_check {
+	const struct memo *memo;
+	u64 *window;
+	u64 slot;
+	u32 first; /* place where the window begins */
+	u32 next;  /* word to compare */
+	u32 count;
+	u64 has;   /* what the stack has instead of it */
+};
+
+/* Reads the part of the stack that begins at place check->first. */
+static inline bool memo__look(struct memo_check *check)
+{
+	u32 bytes = (check->memo->last - check->first + 1) * 8;
+
+	if (bytes > MEMO_WINDOW)
+		bytes = MEMO_WINDOW;
+	return !bpf_probe_read_user(check->window, bytes,
+				    (const void *)(check->slot + check->first * 8ULL));
+}
+
+/* How many words are the same, from the first on, in the first window: nearly always it has all. */
+__noinline u32 memo__compare(const struct memo *memo, const struct scratch *scratch)
+{
+	u32 i;
+
+	if (!memo || !scratch)
+		return 0;
+	for (i = 0; i < WALK_WORDS; i++) {
+		u32 place = memo->places[i];
+
+		if (i >= memo->word_count || place >= MEMO_WINDOW / 8 ||
+		    scratch->window[place] != memo->words[i])
+			break;
+	}
+	return i;
+}
+
+/*
+ * One word further up, and the window moved to it when it must be. Ends the loop when it
+ * differs.
+ */
+static long memo__compare_far(u32 unused, struct memo_check *check)
+{
+	u32 n = check->next;
+	u64 place;
+
+	if (n >= WALK_WORDS || n >= check->count)
+		return 1;
+	place = check->memo->places[n];
+	if (place - check->first >= MEMO_WINDOW / 8) {
+		check->first = place > MEMO_SLACK ? place - MEMO_SLACK : 0;
+		if (!memo__look(check))
+			return 1;
+	}
+	place -= check->first;
+	/* One register for check and use: 6.1 does not link 32-bit copies. */
+	asm volatile("" : "+r"(place));
+	if (place >= MEMO_WINDOW / 8)
+		return 1;
+	check->has = check->window[place];
+	if (check->has != check->memo->words[n])
+		return 1;
+	check->next = n + 1;
+	return 0;
+}
+
+/*
+ * Many stacks have one slot and pc: all that come through one `operator new`, say. Their memos are
+ * a tree. Where the stack differs from one, what it has there leads to the next, which is further
+ * on the same way or of no use.
+ */
+static inline bool memo__differs(struct scratch *scratch, u32 position, u64 has)
+{
+	scratch->position = position;
+	scratch->differs = has;
+	return false;
+}
+
+/* The thread states run where they ran: what was known of them is the same. */
+static inline bool memo__same_states(const struct memo *memo, struct scratch *scratch,
+				     const struct python_record *python)
+{
+	u64 own = memo->python_own ? python__own_state(python) : 0;
+
+	if (own && own != memo->states[0].address)
+		return memo__differs(scratch, MEMO_STATES, own);
+	for (u32 i = 0; i < PYTHON_STATES; i++) {
+		const struct python_state *old = &memo->states[i];
+		struct python_state state;
+
+		if (i >= memo->python_states)
+			break;
+		if (!python__look(python, old->address, &state))
+			return false;
+		if (state.cframe != old->cframe || state.youngest != old->youngest)
+			return memo__differs(scratch, MEMO_STATES + i, state.youngest);
+	}
+	return own || !memo->python_own;
+}
+
+/* Python's frames lie on the heap: they are read again. */
+static __noinline bool memo__same_python(const struct memo *memo, struct scratch *scratch)
+{
+	u32 id = memo->book;
+	const struct python_record *python = bpf_map_lookup_elem(&pythons, &id);
+
+	if (!python || !memo__same_states(memo, scratch, python))
+		return false;
+	scratch->room.marked = 0;
+	for (u32 i = 0; i < PYTHON_FRAMES; i++) {
+		const struct python_frame *old = &memo->pythons[i];
+		struct python_frame frame = {};
+
+		if (i >= memo->python_count)
+			break;
+		if (!python__read(python, old->frame, &scratch->room, &frame))
+			return false;
+		if (frame.back != old->back || frame.code != old->code ||
+		    frame.instruction != old->instruction || frame.identity != old->identity ||
+		    frame.marker != old->marker)
+			return memo__differs(scratch, MEMO_FRAMES + i,
+					     frame.instruction ^ frame.identity);
+	}
+	return true;
+}
+
+/*
+ * True when `memo` proves that a walk from here would end at memo->site. All that the walk read is
+ * compared, so nothing is taken on trust but the tables, for which the generation stands.
+ */
+static inline bool memo__holds(const struct memo *memo, struct scratch *scratch)
+{
+	struct memo_check check = { .memo = memo,
+				    .window = scratch->window,
+				    .slot = scratch->slot };
+
+	memo__differs(scratch, 0, 0);
+	if (memo->slot != scratch->slot || memo->book != scratch->book ||
+	    memo->generation != scratch->generation)
+		return false;
+	check.count = memo->word_count;
+	scratch->ahead = memo->last + 1;
+	if (memo->last >= scratch->words && scratch->words < MEMO_WINDOW / 8) {
+		if (!memo__look(&check))
+			return false;
+		scratch->words = scratch->ahead;
+	}
+	check.next = memo__compare(memo, scratch);
+	if (check.next < check.count)
+		bpf_loop(check.count - check.next, memo__compare_far, &check, 0);
+	if (check.first)
+		scratch->words = 0;
+	if (check.next != check.count)
+		return memo__differs(scratch, check.next, check.has);
+	if (memo->uses_rbp && memo->rbp != scratch->rbp)
+		return memo__differs(scratch, MEMO_RBP, scratch->rbp);
+	return !memo->python_states || memo__same_python(memo, scratch);
+}
+
+static inline void book__count_state(struct book *book, u32 state)
+{
+	if (state == STACK_STATE_TRUNCATED)
+		__sync_fetch_and_add(&book->truncated_stacks, 1);
+	else if (state == STACK_STATE_BROKEN)
+		__sync_fetch_and_add(&book->broken_stacks, 1);
+}
+
+static inline void memo__write(struct memo *memo, const struct walk *walk, u32 generation, u64 rbp,
+			       u32 site)
+{
+	u64 sequence = *(volatile u64 *)&memo->sequence;
+
+	if (walk->word_count > WALK_WORDS || sequence & 1 ||
+	    __sync_val_compare_and_swap(&memo->sequence, sequence, sequence + 1) != sequence)
+		return;
+	memo->slot = walk->slot;
+	memo->rbp = rbp;
+	memo->uses_rbp = walk->uses_rbp;
+	memo->site = site;
+	memo->book = walk->book;
+	memo->generation = generation;
+	memo->word_count = walk->word_count;
+	memo->last = walk->last_place;
+	memo->state = walk->record.state;
+	memo->python_own = walk->python_own;
+	memo->python_states = walk->python_states;
+	memo->python_count = walk->python_count;
+	/* A helper copies what clang will not inline. */
+	if (walk->python_states)
+		bpf_probe_read_kernel(memo->states, sizeof(memo->states), walk->states);
+	if (walk->python_count)
+		bpf_probe_read_kernel(memo->pythons, sizeof(memo->pythons), walk->pythons);
+	bpf_probe_read_kernel(memo->places, sizeof(memo->places), walk->places);
+	bpf_probe_read_kernel(memo->words, sizeof(memo->words), walk->words);
+	__sync_fetch_and_add(&memo->sequence, 1);
+}
+
+/* The site of a memo that holds for this call, or 0. */
+static __noinline u32 memo__site(struct memo *memo, struct scratch *scratch, struct book *book)
+{
+	u64 sequence;
+	u32 site, state;
+
+	if (!memo || !scratch || !book)
+		return 0;
+	sequence = *(volatile u64 *)&memo->sequence;
+	site = memo->site;
+	state = memo->state;
+	if (sequence & 1 || !memo__holds(memo, scratch) ||
+	    *(volatile u64 *)&memo->sequence != sequence)
+		return 0;
+	book__count_state(book, state);
+	return site;
+}
+
+#endif
