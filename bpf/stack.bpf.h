@@ -50,10 +50,7 @@ static long walk__step(u32 unused, struct walk_context *context)
 	} else {
 		walk__push(walk, (u64)FRAME_TAG_ADDRESS << 60 | FRAME_ADDRESS(walk->pc));
 		walk->record.book = walk->book;
-		/* A runtime's code may use rbp for anything (HotSpot): 0 ends no thread. */
-		if (!walk->rbp)
-			walk->word_count = WALK_WORDS + 1; /* and no memo for such a walk */
-		step = walk->rbp ? step__by_pointer(walk) : STEP_BROKEN;
+		step = step__by_code(walk);
 	}
 	if (step == STEP_END)
 		walk->record.state = STACK_STATE_COMPLETE;

@@ -313,6 +313,30 @@ static inline enum step step__by_pointer(struct walk *walk)
 	return walk__enter(walk, frame + 16);
 }
 
+/*
+ * Code without a file may have frame pointers. If it goes on with add $n,%rsp; ret (CPython's perf
+ * trampoline, which has none), that says where the caller is. No memo can vouch for such a walk:
+ * other code may come to stand there.
+ */
+__noinline enum step step__by_code(struct walk *walk)
+{
+	enum { IMMEDIATE = 24 }; /* bits */
+	const u64 mask = 0xff80ffffff, add_ret = 0xc300c48348;
+	u64 code, n;
+
+	if (!walk)
+		return STEP_BROKEN;
+	if (user__read(walk->pc, &code) && (code & mask) == add_ret) {
+		n = code >> IMMEDIATE & 0xff;
+		walk->word_count = WALK_WORDS + 1;
+		return walk__enter(walk, walk->sp + n + 8);
+	}
+	/* A runtime's code may use rbp for anything (HotSpot): 0 ends no thread. */
+	if (!walk->rbp)
+		walk->word_count = WALK_WORDS + 1;
+	return walk->rbp ? step__by_pointer(walk) : STEP_BROKEN;
+}
+
 /* struct rt_sigframe, seen from its ucontext: uc_mcontext.gregs begins at 40
  * (arch/x86/include/uapi/asm/sigcontext.h) */
 static inline enum step step__from_signal(struct walk *walk)

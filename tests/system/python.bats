@@ -9,9 +9,9 @@ PLACES='def places: .sites[] | select(.alloc_count > 0) | ((.alloc_bytes / .allo
 	| {$n, count: .alloc_count, "end": .end, chain: [$python[] | .function // "?" | sub(".*\\."; "")],
 		place: ($python[0] | "\(.file // "?"):\(.line)")};'
 
-names() { # PROGRAM [yes: while memwatch does not run]
+names() { # PROGRAM [yes: while memwatch does not run] [OPTION of it…]
 	[[ -x $1 ]] || skip "$1 is not there"
-	workload "$1" -S -E -B "$ROOT/tests/fixtures/passing.py"
+	workload "$1" "${@:3}" -S -E -B "$ROOT/tests/fixtures/passing.py"
 	observe --json --top 0 -p "$WORK" --depth 0 --family heap 0.3
 	[[ -z ${2:-} ]] || kill -STOP "$WATCH"
 	work
@@ -25,6 +25,7 @@ names() { # PROGRAM [yes: while memwatch does not run]
 		"code with another's name, or none"
 	snapshot_says "$PLACES"'[places | select(.n < 0)] | (map(.count) | add) == 100
 		and all(.[]; .end == null and .chain == ["__init__", "holders", "<module>"])'
+	MAP=/tmp/perf-$WORK.map
 	finish
 }
 
@@ -36,3 +37,12 @@ names() { # PROGRAM [yes: while memwatch does not run]
 @test "CPython 3.11" { names ~/.pyenv/versions/3.11.7/bin/python3.11; }
 @test "CPython 3.12" { names ~/.pyenv/versions/3.12.1/bin/python3.12; }
 @test "CPython 3.13" { names ~/.pyenv/versions/3.13.0/bin/python3.13; }
+
+trampolines() { # PROGRAM: code without a file between its frames, which has no frame pointers
+	names "$1" '' -X perf
+	snapshot_says 'any(.sites[].stack[]; .kind == "jit" and (.function // "" | startswith("py::holders:")))'
+	rm "$MAP"
+}
+
+@test "CPython 3.12 -X perf" { trampolines ~/.pyenv/versions/3.12.1/bin/python3.12; }
+@test "CPython 3.13 -X perf" { trampolines ~/.pyenv/versions/3.13.0/bin/python3.13; }
