@@ -15,7 +15,7 @@ const volatile _Bool only_targets;  /* observe the processes in `targets` alone 
 const volatile __u64 min_size, max_size = ~0ULL; /* blocks outside are in no site */
 const volatile __u32 max_sites;
 const volatile __u64 max_idle;       /* elements of `blocks` up to which free leaves them there */
-const volatile __u32 memo_mask;      /* memos - 1 */
+const volatile __u32 memo_mask, more_mask; /* elements of memos and memos_more, less 1 */
 const volatile __u32 max_frames = MEMWATCH_DEFAULT_FRAMES; /* of a stack; a Python frame is two */
 const volatile __u32 short_frames = MEMWATCH_SHORT_FRAMES; /* or max_frames, when these are less */
 

@@ -14,25 +14,38 @@ enum {
 	MEMO_FIRST = 128, /* words that are read when nothing tells how many will be needed */
 	MEMO_SLACK = 64, /* words: saved frame pointers are noted late, when they are used */
 	MEMO_DEPTH = 6,  /* memos that are looked at for one call */
+	MEMO_WORDS = 58, /* that a memo has without more */
 	/* what a memo is compared by, in this order: words, rbp, states and frames of CPython */
 	MEMO_RBP = WALK_WORDS,
 	MEMO_STATES,
 	MEMO_FRAMES = MEMO_STATES + PYTHON_STATES,
 };
 
-/* What a walk read, and where it ended. Valid only while `sequence` is even and stays the same. */
+/*
+ * What a walk read, and where it ended. Valid only while `sequence` is even and stays the same. Of
+ * a word its address is known by the upper 16 bits: as words of the stack from the slot on.
+ */
 struct memo {
 	u64 sequence;
 	u64 slot, rbp;
 	u32 book, generation;
 	u32 site;
-	u32 word_count;
-	u16 state, last; /* last: the greatest of places */
-	bool uses_rbp, python_own;
-	u16 places[WALK_WORDS];
-	u64 words[WALK_WORDS];
-	struct python_state states[PYTHON_STATES];
+	u16 word_count, last; /* last: where the farthest word is */
+	u8 state;
+	bool uses_rbp, has_more;
+	u64 words[MEMO_WORDS];
+};
+_Static_assert(sizeof(struct memo) == 512, "there are many");
+
+/* What few need. Belongs to the memo of this number while that has this sequence. */
+struct memo_more {
+	u64 sequence;
+	u64 owner_sequence;
+	u32 owner;
 	u32 python_states, python_count;
+	bool python_own;
+	u64 words[WALK_WORDS - MEMO_WORDS];
+	struct python_state states[PYTHON_STATES];
 	struct python_frame pythons[PYTHON_FRAMES];
 };
 
@@ -45,7 +58,9 @@ struct scratch { /* of one thread: a probe program can be preempted, so none of 
 			u64 words; /* of the stack that the window has; 0: it was moved */
 			u64 slot, rbp;
 			u32 book, generation;
-			u64 position, differs; /* see memo__differs */
+			u32 index;    /* of the memo that is looked at */
+			u32 position; /* see memo__differs */
+			u64 differs;
 			struct python_room room;
 		};
 		struct walk walk;
@@ -59,11 +74,18 @@ struct {
 	__type(value, struct memo);
 } memos SEC(".maps");
 
-static inline struct memo *memo__at(u64 hash)
-{
-	u32 index = hash >> 16 & memo_mask;
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct memo_more);
+} memos_more SEC(".maps");
 
-	return bpf_map_lookup_elem(&memos, &index);
+static inline struct memo_more *memo__more(u32 memo)
+{
+	u32 index = memo & more_mask;
+
+	return bpf_map_lookup_elem(&memos_more, &index);
 }
 
 /*
@@ -83,6 +105,7 @@ static inline u64 stack__look(struct scratch *scratch, u64 slot)
 
 struct memo_check {
 	const struct memo *memo;
+	const struct memo_more *more; /* or NULL */
 	u64 *window;
 	u64 slot;
 	u32 first; /* place where the window begins */
@@ -102,6 +125,13 @@ static inline bool memo__look(struct memo_check *check)
 				    (const void *)(check->slot + check->first * 8ULL));
 }
 
+static inline bool window__has(const struct scratch *scratch, u64 word)
+{
+	u64 place = word >> 48;
+
+	return place < MEMO_WINDOW / 8 && scratch->window[place] == FRAME_ADDRESS(word);
+}
+
 /* How many words are the same, from the first on, in the first window: nearly always it has all. */
 __noinline u32 memo__compare(const struct memo *memo, const struct scratch *scratch)
 {
@@ -109,13 +139,22 @@ __noinline u32 memo__compare(const struct memo *memo, const struct scratch *scra
 
 	if (!memo || !scratch)
 		return 0;
-	for (i = 0; i < WALK_WORDS; i++) {
-		u32 place = memo->places[i];
-
-		if (i >= memo->word_count || place >= MEMO_WINDOW / 8 ||
-		    scratch->window[place] != memo->words[i])
+	for (i = 0; i < MEMO_WORDS; i++)
+		if (i >= memo->word_count || !window__has(scratch, memo->words[i]))
 			break;
-	}
+	return i;
+}
+
+/* The same for those `count` that the memo has elsewhere. */
+__noinline u32 more__compare(const struct memo_more *more, const struct scratch *scratch, u32 count)
+{
+	u32 i;
+
+	if (!more || !scratch)
+		return 0;
+	for (i = 0; i < WALK_WORDS - MEMO_WORDS; i++)
+		if (i >= count || !window__has(scratch, more->words[i]))
+			break;
 	return i;
 }
 
@@ -126,11 +165,17 @@ __noinline u32 memo__compare(const struct memo *memo, const struct scratch *scra
 static long memo__compare_far(u32 unused, struct memo_check *check)
 {
 	u32 n = check->next;
-	u64 place;
+	u64 place, word;
 
-	if (n >= WALK_WORDS || n >= check->count)
+	if (n >= check->count)
 		return 1;
-	place = check->memo->places[n];
+	if (n < MEMO_WORDS)
+		word = check->memo->words[n];
+	else if (n < WALK_WORDS && check->more)
+		word = check->more->words[n - MEMO_WORDS];
+	else
+		return 1;
+	place = word >> 48;
 	if (place - check->first >= MEMO_WINDOW / 8) {
 		check->first = place > MEMO_SLACK ? place - MEMO_SLACK : 0;
 		if (!memo__look(check))
@@ -142,7 +187,7 @@ static long memo__compare_far(u32 unused, struct memo_check *check)
 	if (place >= MEMO_WINDOW / 8)
 		return 1;
 	check->has = check->window[place];
-	if (check->has != check->memo->words[n])
+	if (check->has != FRAME_ADDRESS(word))
 		return 1;
 	check->next = n + 1;
 	return 0;
@@ -161,41 +206,41 @@ static inline bool memo__differs(struct scratch *scratch, u32 position, u64 has)
 }
 
 /* The thread states run where they ran: what was known of them is the same. */
-static inline bool memo__same_states(const struct memo *memo, struct scratch *scratch,
+static inline bool more__same_states(const struct memo_more *more, struct scratch *scratch,
 				     const struct python_record *python)
 {
-	u64 own = memo->python_own ? python__own_state(python) : 0;
+	u64 own = more->python_own ? python__own_state(python) : 0;
 
-	if (own && own != memo->states[0].address)
+	if (own && own != more->states[0].address)
 		return memo__differs(scratch, MEMO_STATES, own);
 	for (u32 i = 0; i < PYTHON_STATES; i++) {
-		const struct python_state *old = &memo->states[i];
+		const struct python_state *old = &more->states[i];
 		struct python_state state;
 
-		if (i >= memo->python_states)
+		if (i >= more->python_states)
 			break;
 		if (!python__look(python, old->address, &state))
 			return false;
 		if (state.cframe != old->cframe || state.youngest != old->youngest)
 			return memo__differs(scratch, MEMO_STATES + i, state.youngest);
 	}
-	return own || !memo->python_own;
+	return own || !more->python_own;
 }
 
 /* Python's frames lie on the heap: they are read again. */
-static __noinline bool memo__same_python(const struct memo *memo, struct scratch *scratch)
+static __noinline bool more__same_python(const struct memo_more *more, struct scratch *scratch)
 {
-	u32 id = memo->book;
+	u32 id = scratch->book;
 	const struct python_record *python = bpf_map_lookup_elem(&pythons, &id);
 
-	if (!python || !memo__same_states(memo, scratch, python))
+	if (!python || !more__same_states(more, scratch, python))
 		return false;
 	scratch->room.marked = 0;
 	for (u32 i = 0; i < PYTHON_FRAMES; i++) {
-		const struct python_frame *old = &memo->pythons[i];
+		const struct python_frame *old = &more->pythons[i];
 		struct python_frame frame = {};
 
-		if (i >= memo->python_count)
+		if (i >= more->python_count)
 			break;
 		if (!python__read(python, old->frame, &scratch->room, &frame))
 			return false;
@@ -212,17 +257,15 @@ static __noinline bool memo__same_python(const struct memo *memo, struct scratch
  * True when `memo` proves that a walk from here would end at memo->site. All that the walk read is
  * compared, so nothing is taken on trust but the tables, for which the generation stands.
  */
-static inline bool memo__holds(const struct memo *memo, struct scratch *scratch)
+static inline bool memo__holds(const struct memo *memo, const struct memo_more *more,
+			       struct scratch *scratch)
 {
 	struct memo_check check = { .memo = memo,
+				    .more = more,
 				    .window = scratch->window,
-				    .slot = scratch->slot };
+				    .slot = scratch->slot,
+				    .count = memo->word_count };
 
-	memo__differs(scratch, 0, 0);
-	if (memo->slot != scratch->slot || memo->book != scratch->book ||
-	    memo->generation != scratch->generation)
-		return false;
-	check.count = memo->word_count;
 	scratch->ahead = memo->last + 1;
 	if (memo->last >= scratch->words && scratch->words < MEMO_WINDOW / 8) {
 		if (!memo__look(&check))
@@ -230,6 +273,8 @@ static inline bool memo__holds(const struct memo *memo, struct scratch *scratch)
 		scratch->words = scratch->ahead;
 	}
 	check.next = memo__compare(memo, scratch);
+	if (check.next == MEMO_WORDS && more)
+		check.next += more__compare(more, scratch, check.count - MEMO_WORDS);
 	if (check.next < check.count)
 		bpf_loop(check.count - check.next, memo__compare_far, &check, 0);
 	if (check.first)
@@ -238,7 +283,7 @@ static inline bool memo__holds(const struct memo *memo, struct scratch *scratch)
 		return memo__differs(scratch, check.next, check.has);
 	if (memo->uses_rbp && memo->rbp != scratch->rbp)
 		return memo__differs(scratch, MEMO_RBP, scratch->rbp);
-	return !memo->python_states || memo__same_python(memo, scratch);
+	return !more || !more->python_states || more__same_python(more, scratch);
 }
 
 static inline void book__count_state(struct book *book, u32 state)
@@ -249,15 +294,48 @@ static inline void book__count_state(struct book *book, u32 state)
 		__sync_fetch_and_add(&book->broken_stacks, 1);
 }
 
-static inline void memo__write(struct memo *memo, const struct walk *walk, u32 generation, u64 rbp,
-			       u32 site)
+/* Makes the sequence odd, when it is even: nobody else writes then. */
+static inline bool sequence__begin(u64 *at, u64 *sequence)
 {
-	u64 sequence = *(volatile u64 *)&memo->sequence;
+	*sequence = *(volatile u64 *)at;
+	return !(*sequence & 1) &&
+	       __sync_val_compare_and_swap(at, *sequence, *sequence + 1) == *sequence;
+}
 
-	if (walk->word_count > WALK_WORDS || sequence & 1 ||
-	    __sync_val_compare_and_swap(&memo->sequence, sequence, sequence + 1) != sequence)
+static inline bool more__write(u32 owner, u64 owner_sequence, const struct walk *walk)
+{
+	struct memo_more *more = memo__more(owner);
+	u64 sequence;
+
+	if (!more || !sequence__begin(&more->sequence, &sequence))
+		return false;
+	more->owner = owner;
+	more->owner_sequence = owner_sequence;
+	more->python_own = walk->python_own;
+	more->python_states = walk->python_states;
+	more->python_count = walk->python_count;
+	/* A helper copies what clang will not inline. */
+	if (walk->python_states)
+		bpf_probe_read_kernel(more->states, sizeof(more->states), walk->states);
+	if (walk->python_count)
+		bpf_probe_read_kernel(more->pythons, sizeof(more->pythons), walk->pythons);
+	if (walk->word_count > MEMO_WORDS)
+		bpf_probe_read_kernel(more->words, sizeof(more->words), walk->words + MEMO_WORDS);
+	__sync_fetch_and_add(&more->sequence, 1);
+	return true;
+}
+
+static inline void memo__write(struct memo *memo, u32 index, const struct walk *walk,
+			       u32 generation, u64 rbp, u32 site)
+{
+	u64 sequence;
+
+	if (walk->word_count > WALK_WORDS || !sequence__begin(&memo->sequence, &sequence))
 		return;
+	memo->has_more = walk->word_count > MEMO_WORDS || walk->python_states;
 	memo->slot = walk->slot;
+	if (memo->has_more && !more__write(index, sequence + 2, walk))
+		memo->slot = 0; /* nobody's */
 	memo->rbp = rbp;
 	memo->uses_rbp = walk->uses_rbp;
 	memo->site = site;
@@ -266,23 +344,15 @@ static inline void memo__write(struct memo *memo, const struct walk *walk, u32 g
 	memo->word_count = walk->word_count;
 	memo->last = walk->last_place;
 	memo->state = walk->record.state;
-	memo->python_own = walk->python_own;
-	memo->python_states = walk->python_states;
-	memo->python_count = walk->python_count;
-	/* A helper copies what clang will not inline. */
-	if (walk->python_states)
-		bpf_probe_read_kernel(memo->states, sizeof(memo->states), walk->states);
-	if (walk->python_count)
-		bpf_probe_read_kernel(memo->pythons, sizeof(memo->pythons), walk->pythons);
-	bpf_probe_read_kernel(memo->places, sizeof(memo->places), walk->places);
 	bpf_probe_read_kernel(memo->words, sizeof(memo->words), walk->words);
 	__sync_fetch_and_add(&memo->sequence, 1);
 }
 
-/* The site of a memo that holds for this call, or 0. */
-static __noinline u32 memo__site(struct memo *memo, struct scratch *scratch, struct book *book)
+/* The site of the memo of that index, if it holds for this call; else 0. */
+__noinline u32 memo__site(struct memo *memo, struct scratch *scratch, struct book *book)
 {
-	u64 sequence;
+	struct memo_more *more = NULL;
+	u64 sequence, more_sequence = 0;
 	u32 site, state;
 
 	if (!memo || !scratch || !book)
@@ -290,8 +360,21 @@ static __noinline u32 memo__site(struct memo *memo, struct scratch *scratch, str
 	sequence = *(volatile u64 *)&memo->sequence;
 	site = memo->site;
 	state = memo->state;
-	if (sequence & 1 || !memo__holds(memo, scratch) ||
-	    *(volatile u64 *)&memo->sequence != sequence)
+	memo__differs(scratch, 0, 0);
+	if (sequence & 1 || memo->slot != scratch->slot || memo->book != scratch->book ||
+	    memo->generation != scratch->generation)
+		return 0;
+	if (memo->has_more) {
+		more = memo__more(scratch->index);
+		if (!more)
+			return 0;
+		more_sequence = *(volatile u64 *)&more->sequence;
+		if (more_sequence & 1 || more->owner != scratch->index ||
+		    more->owner_sequence != sequence)
+			return 0;
+	}
+	if (!memo__holds(memo, more, scratch) || *(volatile u64 *)&memo->sequence != sequence ||
+	    (more && *(volatile u64 *)&more->sequence != more_sequence))
 		return 0;
 	book__count_state(book, state);
 	return site;

@@ -287,7 +287,7 @@ static __noinline bool stack__stays_inside(struct scratch *scratch, u32 id, stru
 static __noinline u32 stack__capture(struct scratch *scratch, u32 id, struct book *book, u64 slot,
 				     u64 rbp)
 {
-	u32 generation, site, position = 0;
+	u32 generation, site, position = 0, index = 0;
 	struct memo *memo = NULL;
 	struct walk *walk;
 	u64 pc, hash;
@@ -308,7 +308,9 @@ static __noinline u32 stack__capture(struct scratch *scratch, u32 id, struct boo
 		scratch->generation = generation;
 		hash = mix(mix(slot, pc), id);
 		for (int i = 0; i < MEMO_DEPTH; i++) {
-			memo = memo__at(hash);
+			index = hash >> 16 & memo_mask;
+			memo = bpf_map_lookup_elem(&memos, &index);
+			scratch->index = index;
 			site = memo__site(memo, scratch, book);
 			if (site)
 				return site;
@@ -323,7 +325,7 @@ static __noinline u32 stack__capture(struct scratch *scratch, u32 id, struct boo
 	site = site__of(id, stack__walk(walk, id, book));
 	book__count_state(book, walk->record.state);
 	if (memo && site)
-		memo__write(memo, walk, generation, rbp, site);
+		memo__write(memo, index, walk, generation, rbp, site);
 	return site;
 }
 

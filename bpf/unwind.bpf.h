@@ -78,7 +78,7 @@ struct walk {
 	struct vma_seen unknown; /* the last file that nobody knew */
 	u32 book;
 	u32 word_count;  /* above WALK_WORDS: no memo can hold this walk */
-	u32 last_place;  /* the greatest of places */
+	u32 last_place;  /* the greatest distance in words */
 	bool ended;      /* no caller */
 	bool exact;      /* pc is an interrupted instruction, not a return address */
 	bool uses_rbp;   /* the walk depended on the rbp that it started with */
@@ -96,8 +96,7 @@ struct walk {
 	bool python_begun;   /* the thread's own state was looked at */
 	bool python_own;     /* and is states[0] */
 	bool in_python;      /* the list's next frame ran in the evaluator's frame just noted */
-	u16 places[WALK_WORDS]; /* distance from slot, in words */
-	u64 words[WALK_WORDS];
+	u64 words[WALK_WORDS]; /* upper 16 bits: distance from slot, in words */
 	struct python_frame pythons[PYTHON_FRAMES];
 	struct stack_record record;
 };
@@ -234,12 +233,11 @@ static inline void walk__note(struct walk *walk, u64 address, u64 word)
 	u32 n = walk->word_count;
 	u64 place = (address - walk->slot) / 8;
 
-	if (n >= WALK_WORDS || place > 0xffff) {
+	if (n >= WALK_WORDS || place > 0xffff || word != FRAME_ADDRESS(word)) {
 		walk->word_count = WALK_WORDS + 1;
 		return;
 	}
-	walk->places[n] = place;
-	walk->words[n] = word;
+	walk->words[n] = place << 48 | word;
 	walk->word_count = n + 1;
 	if (place > walk->last_place)
 		walk->last_place = place;

@@ -82,6 +82,7 @@ static int size_maps(struct probe *probe)
 		{ s->maps.rows, o->max_rows },
 		{ s->maps.mappings, o->max_mappings },
 		{ s->maps.memos, o->memos },
+		{ s->maps.memos_more, o->memos_more },
 		{ s->maps.events, o->trial ? 4096 : 4 << 20 },
 		{ s->maps.python_copies, o->trial ? 4096 : 4 << 20 },
 		{ s->maps.python_sent, o->trial ? 1 : 16 << 10 },
@@ -213,6 +214,7 @@ static int load(struct probe *probe)
 	s->rodata->max_sites = o->max_sites;
 	s->rodata->max_idle = probe_options__idle(o);
 	s->rodata->memo_mask = o->memos - 1;
+	s->rodata->more_mask = o->memos_more - 1;
 	s->rodata->max_frames = o->max_frames;
 	s->rodata->short_frames = short_frames(o);
 	choose_programs(probe);

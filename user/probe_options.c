@@ -40,7 +40,7 @@ void probe_options__fill(struct probe_options *o)
 {
 	if (o->trial) {
 		o->max_blocks = o->max_stacks = o->max_sites = o->max_books = 1;
-		o->max_rows = o->max_mappings = o->memos = 1;
+		o->max_rows = o->max_mappings = o->memos = o->memos_more = 1;
 	}
 	o->max_blocks = o->max_blocks ?: default_blocks();
 	o->max_frames = o->max_frames ?: MEMWATCH_DEFAULT_FRAMES;
@@ -49,5 +49,6 @@ void probe_options__fill(struct probe_options *o)
 	o->max_sites = o->max_sites ?: o->max_stacks * 2 + o->max_books;
 	o->max_rows = o->max_rows ?: 4 << 20;
 	o->max_mappings = o->max_mappings ?: 64 << 10;
-	o->memos = probe_options__power(o->memos ?: 8 << 10);
+	o->memos = probe_options__power(o->memos ?: 32 << 10);
+	o->memos_more = probe_options__power(o->memos_more ?: 8 << 10);
 }

@@ -15,7 +15,8 @@ struct probe_options {
 	uint32_t pid_namespace; /* process__namespace() */
 	uint64_t min_size, max_size; /* bytes; blocks outside are in no site */
 	/* Sizes of the kernel tables, in elements; 0: the default. */
-	uint32_t max_blocks, max_stacks, max_sites, max_books, max_rows, max_mappings, memos;
+	uint32_t max_blocks, max_stacks, max_sites, max_books, max_rows, max_mappings;
+	uint32_t memos, memos_more; /* powers of two */
 	uint32_t max_frames; /* of a stack, up to MEMWATCH_MAX_FRAMES; 0: the default */
 };
 
