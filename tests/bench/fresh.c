@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fresh: for each number N on its input, malloc(40) from N stacks of 20 frames that were never seen
- * before, told apart by the bits of a number. Prints the nanoseconds that one call took.
+ * fresh [STACKS]: for each number N on its input, N times malloc(40), each from the next of so many
+ * stacks of 20 frames, told apart by the bits of a number. Prints the nanoseconds that one took.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,8 @@
 
 /* With the leaf, run, main and the three frames above it, 20; 16384 stacks. */
 enum { SIZE = 40, BITS = 14 };
+
+static unsigned int stacks = 1 << BITS;
 
 static int turn(unsigned int number, int bits);
 
@@ -45,17 +47,22 @@ static __attribute__((noinline)) double run(unsigned int first, unsigned int cou
 	volatile int sum = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	for (unsigned int n = first; n < first + count; n++)
+	for (unsigned int i = first; i < first + count; i++) {
+		unsigned int n = i % stacks;
+
 		sum += n & 1 ? one(n >> 1, BITS - 1) : zero(n >> 1, BITS - 1);
+	}
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	return ((end.tv_sec - start.tv_sec) * 1e9 + (end.tv_nsec - start.tv_nsec)) / count;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	unsigned int first = 0;
 	char line[64];
 
+	if (argc > 1)
+		stacks = atoi(argv[1]);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	puts("ready");
 	while (fgets(line, sizeof(line), stdin) && atol(line) > 0) {
