@@ -14,6 +14,7 @@
 
 #include "log.h"
 #include "object.h"
+#include "pace.h"
 #include "probe.h"
 #include "process.h"
 #include "ranges.h"
@@ -45,7 +46,7 @@ struct watched { /* a process, from its start or exec to its end: a book */
 	struct map_site *map_sites;
 	struct account map_total;
 	uint64_t peak;      /* most of heap and mmap together, as far as the events tell */
-	uint64_t refreshed; /* CLOCK_MONOTONIC ns of the last look at its mappings */
+	struct pace refreshes; /* looks at its mappings, by CLOCK_MONOTONIC */
 	bool stale;         /* another look is due */
 	bool python;        /* it runs CPython, and the kernel side knows how */
 	unsigned int unlearnt; /* times that nobody could say what file the kernel asked about */

@@ -11,7 +11,8 @@
 #include "watch_state.h"
 
 enum {
-	REFRESH_NS = 250 * 1000 * 1000, /* how often one process's mappings are read at most */
+	REFRESH_NS = 250 * 1000 * 1000, /* one process's mappings are read so often, on average */
+	REFRESH_BURST = 4, /* a process that starts changes them several times in a row */
 	UNLEARNT_MAX = 100, /* questions about files that a process asks in vain */
 };
 
@@ -207,14 +208,13 @@ static void find_python(struct watch *watch, struct watched *watched)
  */
 static void refresh(struct watch *watch, struct watched *watched)
 {
-	uint64_t now = now_ns();
 	int error;
 
 	watched->stale = true;
-	if (watched->exited || (watched->refreshed && now - watched->refreshed < REFRESH_NS))
+	if (watched->exited ||
+	    !pace__allows(&watched->refreshes, now_ns(), REFRESH_NS, REFRESH_BURST))
 		return;
 	watched->stale = false;
-	watched->refreshed = now;
 	error = tables__refresh(watch->tables, watched->book, watched->pid);
 	if (error == -ENOSPC)
 		log__detail(watch->log,
@@ -230,7 +230,7 @@ void watch__reread(struct watch *watch, pid_t pid)
 	for (struct watched *watched = watch->watched; watched; watched = watched->hh.next) {
 		if (watched->pid != pid)
 			continue;
-		watched->refreshed = 0;
+		watched->refreshes = (struct pace){ 0 };
 		refresh(watch, watched);
 	}
 }
@@ -349,7 +349,7 @@ static void learn_file(struct watch *watch, struct watched *watched, const struc
 		probe__forget_ask(watch->probe, &key); /* another process may be asked */
 		return;
 	}
-	watched->refreshed = 0;
+	watched->refreshes = (struct pace){ 0 };
 	refresh(watch, watched);
 	object = tables__object_of(watch->tables, event);
 	if (object && !fstat(object__fd(object), &status) &&
