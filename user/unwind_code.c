@@ -10,7 +10,7 @@
 enum {
 	STEPS_PER_BYTE = 1, /* an instruction has about four bytes; few are met more than twice */
 	STEPS_MIN = 4096,
-	ROUNDS = 3,         /* of a walk: one finds functions that the next then knows */
+	ROUNDS = 3,         /* of a walk: one finds what the next then knows */
 	SWEEPS = 16,        /* of a round, for what only tables and pointers lead to */
 };
 
@@ -228,6 +228,24 @@ static int paths__sweep(struct paths *paths)
 	return err;
 }
 
+/* For the next round; but a function of this file that was seen to return does. */
+static int paths__learn_endings(struct paths *paths)
+{
+	uint64_t callee;
+	uint32_t position, root;
+	int err = 0;
+
+	while (!err && endings__next_suspect(&paths->endings, &callee)) {
+		position = space__position(&paths->space, callee);
+		if (position != UNWIND_NOWHERE && paths__root_at(paths, position, &root) &&
+		    paths__root(paths, root)->returns > PERHAPS)
+			continue;
+		err = endings__add(&paths->endings, callee);
+		paths->again = true;
+	}
+	return err;
+}
+
 static int paths__round(struct paths *paths)
 {
 	int more = 1, err = paths__restart(paths);
@@ -239,7 +257,7 @@ static int paths__round(struct paths *paths)
 			more = paths__begin_all_pointed(paths);
 		err = more < 0 ? more : 0;
 	}
-	return err;
+	return err ? err : paths__learn_endings(paths);
 }
 
 static int root__compare(const void *a, const void *b)

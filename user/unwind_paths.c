@@ -138,6 +138,12 @@ static int paths__overlap(struct paths *paths, uint32_t position, uint32_t *visi
 	return go;
 }
 
+/* A function begins behind a call: what was called never returns, perhaps. As paths__arrive. */
+static int paths__suspect(struct paths *paths)
+{
+	return paths->callee ? endings__suspect(&paths->endings, paths->callee) : 0;
+}
+
 /*
  * The path of `*visit` comes to `position`. 1: on from there with what then holds; 0: it ends,
  * there is nothing new.
@@ -155,7 +161,7 @@ static int paths__arrive(struct paths *paths, uint32_t position, uint32_t *visit
 		if (!paths__root_at(paths, position, &root))
 			return paths__join(paths, position, &old, visit);
 		if (paths->called)
-			return 0; /* by a call of another file's, which never returns */
+			return old.guess == SURE ? paths__suspect(paths) : 0;
 		if (old.guess == SURE || new.guess != SURE || frame_state__is_entry(&new.state))
 			return paths__enter(paths, &old, &new);
 		guesses__refute(&paths->guesses, old.guess); /* no function: known code goes on */
@@ -167,8 +173,9 @@ static int paths__arrive(struct paths *paths, uint32_t position, uint32_t *visit
 /* Whether the step is to a function of another file that never returns. */
 static bool paths__ends(const struct paths *paths, const struct frame_step *step)
 {
-	return paths->ends && (step->direct || step->slot) &&
-	       paths->ends(paths->ends_context, step->target, step->slot);
+	return (step->direct || step->slot) &&
+	       (endings__have(&paths->endings, step->target) ||
+		(paths->ends && paths->ends(paths->ends_context, step->target, step->slot)));
 }
 
 /* Out of what is looked at, to a function: all of the frame must be gone. As paths__arrive. */
@@ -284,7 +291,7 @@ static int paths__return(struct paths *paths, uint32_t visit)
 	if (!paths__end(paths, here, here->state.rsp == 8))
 		return 0;
 	paths__prove(paths, here);
-	return paths__returns(paths, here->root, here->guess == SURE ? CERTAINLY : PERHAPS);
+	return paths__returns(paths, here->root, here->guess == SURE ? CERTAINLY : LIKELY);
 }
 
 /* The address of a function that is taken. */
@@ -353,6 +360,8 @@ static int paths__step(struct paths *paths, uint32_t *position, uint32_t *visit)
 		return go;
 	*position = next;
 	paths->called = step.flow == FLOW_CALL || (paths->called && step.filler);
+	if (step.flow == FLOW_CALL)
+		paths->callee = step.direct || step.slot ? step.target : 0;
 	switch (step.flow) {
 	case FLOW_ON:
 		return step.names_code ? paths__name(paths, step.target, *visit) : 1;
@@ -384,6 +393,8 @@ static int paths__follow(struct paths *paths, const struct edge *edge)
 		return paths__returns(paths, visit, doubt ? PERHAPS : CERTAINLY);
 	frame_decoder__jump(&paths->decoder);
 	paths->called = doubt || edge->way == WAY_RETURN;
+	if (paths->called)
+		paths->callee = paths__address(paths, edge->callee);
 	if (doubt)
 		go = paths__doubt(paths, position, &visit);
 	while (go > 0) {

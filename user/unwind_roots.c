@@ -17,6 +17,7 @@ bool paths__init(struct paths *paths, size_t size)
 		.named.size = sizeof(struct name),
 		.pointed.size = sizeof(uint32_t),
 	};
+	endings__init(&paths->endings);
 	guesses__init(&paths->guesses);
 	frame_decoder__init(&paths->decoder);
 	paths->at = calloc(size, sizeof(*paths->at));
@@ -26,6 +27,7 @@ bool paths__init(struct paths *paths, size_t size)
 void paths__release(struct paths *paths)
 {
 	space__release(&paths->space);
+	endings__release(&paths->endings);
 	guesses__release(&paths->guesses);
 	free(paths->at);
 	free(paths->visits.items);
@@ -68,6 +70,13 @@ bool paths__root_at(const struct paths *paths, uint32_t position, uint32_t *root
 		return false;
 	*root = paths__visit(paths, paths->at[position])->root;
 	return paths__root(paths, *root)->start == position;
+}
+
+uint64_t paths__address(struct paths *paths, uint32_t root)
+{
+	uint32_t start = paths__root(paths, root)->start;
+
+	return range__address(space__range_at(&paths->space, start), start);
 }
 
 /* To follow the function from its start. */
@@ -115,9 +124,20 @@ int paths__function(struct paths *paths, uint32_t position, uint32_t guess, uint
 	return err ? err : paths__add_root(paths, position, called, index);
 }
 
-static enum way way_behind(enum returns returns)
+/* Will go to `position` (or UNWIND_NOWHERE) with `visit`, for a function returns. */
+static int paths__push_return(struct paths *paths, uint32_t position, uint32_t visit,
+			      uint32_t callee)
 {
-	return returns == CERTAINLY ? WAY_RETURN : WAY_DOUBT;
+	struct edge *edge = array__add(&paths->pending);
+	bool sure = paths__root(paths, callee)->returns == CERTAINLY;
+
+	if (!edge)
+		return -ENOMEM;
+	*edge = (struct edge){ .position = position,
+			       .visit = visit,
+			       .callee = callee,
+			       .way = sure ? WAY_RETURN : WAY_DOUBT };
+	return 0;
 }
 
 /* Lets `position` (or UNWIND_NOWHERE) go on with `visit` once the function returns. */
@@ -130,11 +150,12 @@ int paths__wait(struct paths *paths, uint32_t root, uint32_t position, uint32_t 
 		edge = array__add(&paths->waiting);
 		if (!edge)
 			return -ENOMEM;
-		*edge = (struct edge){ position, visit, paths__root(paths, root)->waiting,
-				       WAY_RETURN };
+		*edge = (struct edge){ .position = position,
+				       .visit = visit,
+				       .next = paths__root(paths, root)->waiting };
 		paths__root(paths, root)->waiting = (uint32_t)paths->waiting.count - 1;
 	}
-	return returns ? paths__push(paths, position, visit, way_behind(returns)) : 0;
+	return returns ? paths__push_return(paths, position, visit, root) : 0;
 }
 
 int paths__returns(struct paths *paths, uint32_t index, enum returns returns)
@@ -142,13 +163,14 @@ int paths__returns(struct paths *paths, uint32_t index, enum returns returns)
 	struct root *root = paths__root(paths, index);
 	int err = 0;
 
-	if (root->returns >= returns)
+	if (root->returns >= returns ||
+	    endings__have(&paths->endings, paths__address(paths, index)))
 		return 0;
 	root->returns = returns;
 	for (uint32_t i = root->waiting; i && !err;) {
 		const struct edge *edge = (struct edge *)paths->waiting.items + i;
 
-		err = paths__push(paths, edge->position, edge->visit, way_behind(returns));
+		err = paths__push_return(paths, edge->position, edge->visit, index);
 		i = edge->next;
 	}
 	return err;

@@ -6,6 +6,7 @@
  * whether they return.
  */
 #include "frame_state.h"
+#include "unwind_endings.h"
 #include "unwind_guesses.h"
 #include "unwind_space.h"
 
@@ -31,7 +32,12 @@ struct root {
 	bool wrong;          /* it cannot be as it was followed */
 };
 
-enum returns { NEVER, PERHAPS /* something else must return */, CERTAINLY };
+enum returns {
+	NEVER,
+	PERHAPS, /* something else must return */
+	LIKELY,  /* it was seen to, if a guess is right */
+	CERTAINLY,
+};
 
 enum way {
 	WAY_BRANCH,
@@ -43,7 +49,8 @@ enum way {
 /* To go on at `position` with `visit`; or UNWIND_NOWHERE: the function `visit` returns. */
 struct edge {
 	uint32_t position, visit;
-	uint32_t next; /* of a function's list */
+	uint32_t next;   /* of a function's list */
+	uint32_t callee; /* the function that returns, if one does */
 	enum way way;
 };
 
@@ -58,10 +65,12 @@ struct paths {
 	struct array visits, roots, pending, waiting, named;
 	struct guesses guesses;
 	struct array pointed; /* positions that data points to: of functions, or of labels */
+	struct endings endings;
 	size_t steps; /* left */
 	size_t framed, frameless; /* calls */
-	bool again;  /* a function was met late, from somewhere else */
+	bool again;  /* a function was met late, from somewhere else, or an ending */
 	bool called; /* nothing but padding since a call, on the path that is followed */
+	uint64_t callee; /* what was called; 0: that is not known */
 	struct frame_decoder decoder;
 	bool (*ends)(void *context, uint64_t address, bool slot); /* unwind_code_ends; or NULL */
 	void *ends_context;
@@ -88,6 +97,8 @@ int paths__add_visit(struct paths *paths, const struct visit *visit, uint32_t *i
 int paths__push(struct paths *paths, uint32_t position, uint32_t visit, enum way way);
 /* Whether a function begins at `position`; which. */
 bool paths__root_at(const struct paths *paths, uint32_t position, uint32_t *root);
+/* Where it does. */
+uint64_t paths__address(struct paths *paths, uint32_t root);
 /* A new function, to which it will go, if `guess` is right. */
 int paths__add_root(struct paths *paths, uint32_t position, uint32_t guess, uint32_t *index);
 /* The function that begins at `position`, for it is called if `guess` is right. */

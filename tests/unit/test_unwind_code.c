@@ -4,19 +4,15 @@
  * does; and code that lies.
  */
 #include <elf.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "unwind_fixture.h"
-#include "unwind_invariants.h"
+#include "unwind_rows.h"
 
 /* Every shape of frame, switches, calls that never return, parts that are seldom used. */
 static const char *const c_source =
@@ -64,58 +60,6 @@ static const char *const c_source =
 	"int main(int c, char **v) { (void)v; return table(c, c) + leaf_table(c) + sized(c)\n"
 	"	+ array(c) + aligned(c) + early(c) + seldom(c) + huge(c) + vast(c)\n"
 	"	+ calls_many(c) + tail(c) + variadic(1, c) + jumps(c) + names(); }\n";
-
-struct bytes {
-	uint8_t *bytes;
-	size_t size;
-};
-
-static struct bytes read_file(const char *path)
-{
-	struct stat status;
-	struct bytes file;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(fstat(fd, &status), 0);
-	file.size = (size_t)status.st_size;
-	file.bytes = malloc(file.size);
-	assert_non_null(file.bytes);
-	assert_int_equal(read(fd, file.bytes, file.size), file.size);
-	close(fd);
-	return file;
-}
-
-/* Builds the table of a file in memory. */
-static int build(const struct bytes *file, struct unwind_table *table)
-{
-	int fd = memfd_create("code", MFD_CLOEXEC), result;
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, file->bytes, file->size), file->size);
-	result = unwind_table__build_fd(fd, table);
-	close(fd);
-	if (!result && unwind_table__broken(table))
-		fail_msg("%s", unwind_table__broken(table));
-	return result;
-}
-
-/* Hides .eh_frame and .debug_frame, and the way to the former that needs no section. */
-static void hide_tables(struct bytes *file)
-{
-	Elf64_Ehdr *header = (Elf64_Ehdr *)file->bytes;
-	Elf64_Phdr *segments = (Elf64_Phdr *)(file->bytes + header->e_phoff);
-	Elf64_Shdr *sections = (Elf64_Shdr *)(file->bytes + header->e_shoff);
-	const char *names = (char *)file->bytes + sections[header->e_shstrndx].sh_offset;
-
-	for (int i = 0; i < header->e_phnum; i++)
-		if (segments[i].p_type == PT_GNU_EH_FRAME)
-			segments[i].p_type = PT_NULL;
-	for (int i = 0; i < header->e_shnum; i++)
-		if (!strcmp(names + sections[i].sh_name, ".eh_frame") ||
-		    !strcmp(names + sections[i].sh_name, ".debug_frame"))
-			sections[i].sh_type = SHT_NOBITS;
-}
 
 /* What a comparison found, in bytes of code. */
 struct counts {
@@ -335,63 +279,6 @@ static const struct unwind_row code_want[] = {
 	{ .cfa_rule = UNWIND_RSP, .cfa = 2, .rbp_rule = UNWIND_RBP_LOST },
 };
 
-/* The file offset of a symbol of a shared object whose segments lie in the file as in memory. */
-static uint64_t symbol_offset(const struct bytes *file, const char *name)
-{
-	const Elf64_Ehdr *header = (const Elf64_Ehdr *)file->bytes;
-	const Elf64_Shdr *sections = (const Elf64_Shdr *)(file->bytes + header->e_shoff);
-
-	for (int i = 0; i < header->e_shnum; i++) {
-		const Elf64_Sym *symbols = (const Elf64_Sym *)(file->bytes + sections[i].sh_offset);
-		const char *names;
-
-		if (sections[i].sh_type != SHT_SYMTAB)
-			continue;
-		names = (const char *)file->bytes + sections[sections[i].sh_link].sh_offset;
-		for (size_t n = 0; n < sections[i].sh_size / sizeof(*symbols); n++)
-			if (!strcmp(names + symbols[n].st_name, name))
-				return symbols[n].st_value - sections[symbols[n].st_shndx].sh_addr +
-				       sections[symbols[n].st_shndx].sh_offset;
-	}
-	fail_msg("%s has no place", name);
-	return 0;
-}
-
-/* What gcc makes of `source`. */
-static struct bytes assembled(const char *name, const char *source)
-{
-	char path[256];
-
-	assemble(name, source);
-	snprintf(path, sizeof(path), "%s/%s.so", directory, name);
-	return read_file(path);
-}
-
-static void check_row(const struct bytes *file, const struct unwind_table *table, const char *name,
-		      const struct unwind_row *want)
-{
-	const struct unwind_row *row = unwind_table__find(table, symbol_offset(file, name));
-
-	if (!row || !unwind_row__same(row, want))
-		fail_msg("%s: rule %d/%#x cfa %d rbp %d, want %d/%#x %d %d", name,
-			 row ? row->cfa_rule : -1, row ? row->rbp_rule : 0, row ? row->cfa : 0,
-			 row ? row->rbp : 0, want->cfa_rule, want->rbp_rule, want->cfa, want->rbp);
-}
-
-/* The rows at at_0, at_1, ... */
-static void check_rows(const struct bytes *file, const struct unwind_row *want, size_t count)
-{
-	struct unwind_table table;
-	char name[16];
-
-	assert_int_equal(build(file, &table), 0);
-	for (size_t i = 0; i < count; i++) {
-		snprintf(name, sizeof(name), "at_%zu", i);
-		check_row(file, &table, name, &want[i]);
-	}
-	unwind_table__free(&table);
-}
-
 static void rows_are_what_the_code_does(void **state)
 {
 	struct bytes file = assembled("code", code_source);
@@ -434,6 +321,37 @@ static void guesses_are_not_believed(void **state)
 		"function jumps\njmp at_7\n");
 
 	(void)state;
+	check_rows(&file, want, sizeof(want) / sizeof(*want));
+	free(file.bytes);
+}
+
+/* What is called right before a function never returns; unless it was seen to. */
+static void callees_before_functions_never_return(void **state)
+{
+	static const struct unwind_row want[] = {
+		{ .cfa_rule = UNWIND_RSP, .cfa = 2 },
+		{ .cfa_rule = UNWIND_RSP, .cfa = 2 },
+		{ .cfa_rule = UNWIND_RSP, .cfa = 3 },
+	};
+	/* each has a part to which only its table leads, behind a call with a deeper stack */
+	struct bytes file = assembled(
+		"endings",
+		".macro function name\n.type \\name,@function\n\\name:\n.endm\n"
+		".macro by_table name callee\nfunction \\name\npush %rbx\ntest %eax,%eax\nje 1f\n"
+		"	add %rdx,%rax\njmp *%rax\n1: push %rax\ncall \\callee\n.endm\n"
+		"by_table first elsewhere@plt\nat_0: inc %eax\npop %rbx\nret\n.size first,.-first\n"
+		"by_table second leaves\nat_1: inc %eax\npop %rbx\nret\n.size second,.-second\n"
+		"by_table third returns\nat_2: inc %eax\npop %rax\npop %rbx\nret\n"
+		".size third,.-third\n"
+		"function ends\npush %rbx\ncall elsewhere@plt\n"
+		"function ends_too\npush %rbx\ncall leaves\n"
+		"function unreachable\npush %rbx\ncall returns\n"
+		"function leaves\njmp *%rax\n"
+		"function returns\npush %rbx\ncall *%rcx\n.p2align 4\npop %rbx\nret\n");
+
+	(void)state;
+	check_rows(&file, want, sizeof(want) / sizeof(*want));
+	hide_tables(&file); /* those of the stubs */
 	check_rows(&file, want, sizeof(want) / sizeof(*want));
 	free(file.bytes);
 }
@@ -589,6 +507,7 @@ int main(void)
 		cmocka_unit_test(the_systems_objects_are_as_their_tables_say),
 		cmocka_unit_test(rows_are_what_the_code_does),
 		cmocka_unit_test(guesses_are_not_believed),
+		cmocka_unit_test(callees_before_functions_never_return),
 		cmocka_unit_test(entries_are_where_programs_begin),
 		cmocka_unit_test(frame_pointers_are_kept_by_all),
 		cmocka_unit_test(a_path_ends_with_its_gap),
