@@ -178,16 +178,42 @@ static bool paths__ends(const struct paths *paths, const struct frame_step *step
 		(paths->ends && paths->ends(paths->ends_context, step->target, step->slot)));
 }
 
+/*
+ * A jump by a register, with all of the frame gone, may also be a label's, which has no frame of
+ * its own. But that would call with a stack that is not aligned: by the other's frame it is.
+ */
+static void paths__prove_left(struct paths *paths, const struct root *root)
+{
+	if (root->calls)
+		guesses__prove(&paths->guesses, root->left);
+}
+
+/* psABI 3.2.2: calls are made with a stack that is aligned to 16 bytes. */
+static void paths__check_alignment(struct paths *paths, const struct visit *here)
+{
+	struct root *root = paths__root(paths, here->root);
+
+	if (!here->state.rsp || here->state.rsp % 16)
+		return;
+	root->calls = true;
+	paths__prove_left(paths, root);
+}
+
 /* Out of what is looked at, to a function: all of the frame must be gone. As paths__arrive. */
 static int paths__leave(struct paths *paths, const struct frame_step *step, uint32_t visit)
 {
 	const struct visit *here = paths__visit(paths, visit);
+	struct root *root = paths__root(paths, here->root);
 
 	if (paths__ends(paths, step) ||
 	    !paths__end(paths, here, frame_state__is_entry(&here->state)))
 		return 0;
-	if (step->direct || step->slot) /* else it may be a table's */
+	if (step->direct || step->slot) {
 		paths__prove(paths, here);
+	} else if (frame_state__is_entry(&here->state)) {
+		root->left = here->guess;
+		paths__prove_left(paths, root);
+	}
 	return paths__returns(paths, here->root, PERHAPS);
 }
 
@@ -259,6 +285,7 @@ static int paths__call(struct paths *paths, const struct frame_step *step, uint3
 	int err;
 
 	paths__count_call(paths, &here.state);
+	paths__check_alignment(paths, &here);
 	if (position == UNWIND_NOWHERE && paths__ends(paths, step))
 		return 0;
 	if (position == UNWIND_NOWHERE || (here.guess != SURE && paths__is_inside(paths, position)))

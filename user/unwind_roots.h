@@ -26,7 +26,9 @@ struct root {
 	uint32_t waiting;    /* the first of what goes on when it returns, an index; 0: none */
 	uint32_t table;      /* the visit of its jumps through tables; 0: none */
 	uint32_t guess;      /* that it is a function */
+	uint32_t left;       /* the guess of a jump by a register, with all of the frame gone */
 	bool tables_differ;
+	bool calls;          /* something, with the stack aligned as in a function */
 	bool entry;          /* of the program: there is no caller */
 	uint8_t returns;     /* enum returns */
 	bool wrong;          /* it cannot be as it was followed */

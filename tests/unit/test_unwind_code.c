@@ -295,7 +295,8 @@ static void guesses_are_not_believed(void **state)
 		{ .cfa_rule = UNWIND_RSP, .cfa = 10 }, { .cfa_rule = UNWIND_UNSUPPORTED },
 		{ .cfa_rule = UNWIND_RSP, .cfa = 2 },  { .cfa_rule = UNWIND_UNSUPPORTED },
 		{ .cfa_rule = UNWIND_UNSUPPORTED },    { .cfa_rule = UNWIND_RSP, .cfa = 3 },
-		{ .cfa_rule = UNWIND_UNSUPPORTED },
+		{ .cfa_rule = UNWIND_UNSUPPORTED },    { .cfa_rule = UNWIND_RSP, .cfa = 2 },
+		{ .cfa_rule = UNWIND_RSP, .cfa = 2 },  { .cfa_rule = UNWIND_UNSUPPORTED },
 	};
 	struct bytes file = assembled(
 		"guesses",
@@ -317,8 +318,16 @@ static void guesses_are_not_believed(void **state)
 		"at_5: call *%rcx\nadd $16,%rsp\nret\nat_6: call *%rcx\nhlt\n"
 		"function last\nadd $24,%rsp\nje table\nhlt\n.size table,.-table\n"
 		/* what may follow a call is known by another way: it does not follow */
-		"function falls\nsub $40,%rsp\ncall *%rcx\n.p2align 4\nat_7: call *%rdx\nret\n"
-		"function jumps\njmp at_7\n");
+		"function falls\nsub $40,%rsp\ncall *%rcx\n.p2align 4\n0: call *%rdx\nret\n"
+		"function jumps\njmp 0b\n"
+		/* functions that end in a call by a register, before or behind another */
+		"function pointed\nhlt\n"
+		"2:	push %rbx\nat_7: call *%rcx\npop %rbx\njmp *%rax\n"
+		"3:	push %rbx\ntest %eax,%eax\nje 5f\n4: pop %rbx\njmp *%rax\n"
+		"5:	at_8: call *%rcx\njmp 4b\n"
+		/* a label that does: of a function whose frame is aligned already */
+		"6:	call *%rcx\nat_9: jmp *%rax\n.size pointed,.-pointed\n"
+		".section .data.rel.ro,\"aw\"\n.quad 2b,3b,6b\n");
 
 	(void)state;
 	check_rows(&file, want, sizeof(want) / sizeof(*want));
