@@ -229,11 +229,12 @@ bool elf_code__behind_stub(const struct elf_code *code, uint64_t address, uint64
 bool elf_code__import(const struct elf_code *code, size_t n, uint64_t *slot, const char **name)
 {
 	const struct elf_dynamic *dynamic = &code->dynamic;
-	const Elf64_Rela *relocation = &dynamic->relocations[n];
+	const Elf64_Rela *relocation;
 	uint64_t symbol;
 
 	if (n >= dynamic->relocation_count)
 		return false;
+	relocation = &dynamic->relocations[n];
 	symbol = ELF64_R_SYM(relocation->r_info);
 	*slot = relocation->r_offset;
 	*name = "";
