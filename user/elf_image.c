@@ -28,6 +28,7 @@ struct elf_image {
 	size_t load_count;
 	uint64_t entry;        /* virtual address; 0: none */
 	bool program;          /* the entry is one */
+	bool fixed;
 	uint64_t eh_frame_hdr; /* the same */
 	void *eh_frame;        /* read by elf_image__eh_frame */
 };
@@ -149,7 +150,7 @@ static int image__identify(struct elf_image *image)
 	    header.e_ident[EI_DATA] != ELFDATA2LSB)
 		return -ENOEXEC;
 	image->entry = header.e_entry;
-	image->program = header.e_type == ET_EXEC;
+	image->program = image->fixed = header.e_type == ET_EXEC;
 	return 0;
 }
 
@@ -197,6 +198,11 @@ uint64_t elf_image__entry(const struct elf_image *image)
 bool elf_image__is_program(const struct elf_image *image)
 {
 	return image->program;
+}
+
+bool elf_image__is_fixed(const struct elf_image *image)
+{
+	return image->fixed;
 }
 
 static Elf_Scn *image__find_section(struct elf_image *image, const char *name, GElf_Shdr *header)

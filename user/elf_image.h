@@ -42,6 +42,8 @@ int elf_image__code(struct elf_image *image, struct elf_segment **code, size_t *
 uint64_t elf_image__entry(const struct elf_image *image);
 /* Whether it is a program. One that needs no loader and may lie anywhere is not known as such. */
 bool elf_image__is_program(const struct elf_image *image);
+/* Whether its code lies at its virtual addresses, and nowhere else. */
+bool elf_image__is_fixed(const struct elf_image *image);
 /*
  * A section's bytes, inflated; 0, -ENODATA when there is none with this name and bytes, or
  * -ENOEXEC.

@@ -193,26 +193,39 @@ static int code__add_sections(struct unwind_code *code, struct elf_image *image)
 	return err;
 }
 
-/* What data points to: of a program that is not moved, some of what the loader need not set. */
+/* What the words of a section point to. */
+static int code__add_words(struct unwind_code *code, struct elf_image *image, const char *name)
+{
+	struct elf_bytes bytes;
+	uint64_t address;
+	int err = elf_image__section(image, name, &bytes);
+
+	if (err)
+		return 0;
+	for (size_t at = 0; !err && at + sizeof(address) <= bytes.size; at += sizeof(address)) {
+		memcpy(&address, bytes.bytes + at, sizeof(address));
+		err = unwind_code__add_pointer(code, address);
+	}
+	return err;
+}
+
+/*
+ * What data points to. In the .data of code that is not moved, nothing else says where pointers
+ * are; its .rodata is left out, for it has the labels of every switch.
+ */
 static int code__add_pointers(struct unwind_code *code, struct elf_image *image,
 			      const struct elf_code *elf)
 {
 	static const char *const sections[] = { ".init_array", ".fini_array", ".data.rel.ro" };
-	struct elf_bytes bytes;
 	uint64_t address;
 	int err = 0;
 
 	for (size_t i = 0; !err && elf_code__pointer(elf, i, &address); i++)
 		err = unwind_code__add_pointer(code, address);
-	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
-		if (elf_image__section(image, sections[i], &bytes))
-			continue;
-		for (size_t at = 0; !err && at + sizeof(address) <= bytes.size;
-		     at += sizeof(address)) {
-			memcpy(&address, bytes.bytes + at, sizeof(address));
-			err = unwind_code__add_pointer(code, address);
-		}
-	}
+	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections) && !err; i++)
+		err = code__add_words(code, image, sections[i]);
+	if (!err && elf_image__is_fixed(image))
+		err = code__add_words(code, image, ".data");
 	return err;
 }
 

@@ -395,6 +395,28 @@ static void entries_are_where_programs_begin(void **state)
 	free(file.bytes);
 }
 
+/* The loader need not set the pointers of a program that is not moved. */
+static void data_of_programs_points_to_functions(void **state)
+{
+	static const struct unwind_row want[] = {
+		{ .cfa_rule = UNWIND_END },
+		{ .cfa_rule = UNWIND_RSP, .cfa = 2 },
+	};
+	struct bytes file;
+	char path[256];
+
+	(void)state;
+	write_file("data.s",
+		   ".globl _start\n_start: xor %ebp,%ebp\nat_0: call *pointer\nhlt\n"
+		   "1: push %rbx\nat_1: call *%rcx\npop %rbx\nret\n.data\npointer: .quad 1b\n");
+	assert_int_equal(
+		run("gcc -static -no-pie -nostdlib -o %s/data %s/data.s", directory, directory), 0);
+	snprintf(path, sizeof(path), "%s/data", directory);
+	file = read_file(path);
+	check_rows(&file, want, sizeof(want) / sizeof(*want));
+	free(file.bytes);
+}
+
 /* In a file whose functions keep frame pointers, so does that of which nothing else is known. */
 static void frame_pointers_are_kept_by_all(void **state)
 {
@@ -518,6 +540,7 @@ int main(void)
 		cmocka_unit_test(guesses_are_not_believed),
 		cmocka_unit_test(callees_before_functions_never_return),
 		cmocka_unit_test(entries_are_where_programs_begin),
+		cmocka_unit_test(data_of_programs_points_to_functions),
 		cmocka_unit_test(frame_pointers_are_kept_by_all),
 		cmocka_unit_test(a_path_ends_with_its_gap),
 		cmocka_unit_test(too_much_work_is_no_error),
