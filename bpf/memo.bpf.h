@@ -2,15 +2,14 @@
 #ifndef MEMWATCH_MEMO_BPF_H
 #define MEMWATCH_MEMO_BPF_H
 /*
- * What a walk read, and where it ended: a memo proves that another walk would end there, too, for
- * much less than that walk would take.
+ * A memo is what a walk read, and where it ended: it proves that another walk would end there, too,
+ * for much less than that walk would take.
  */
 #include "account.bpf.h"
 #include "python.bpf.h"
 
 enum {
-	MEMO_WINDOW =
-		7168, /* bytes of stack read at once: as many as the walk, if there is one, needs */
+	MEMO_WINDOW = 7168, /* bytes of stack read at once: in the room of a walk */
 	MEMO_FIRST = 128, /* words that are read when nothing tells how many will be needed */
 	MEMO_SLACK = 64, /* words: saved frame pointers are noted late, when they are used */
 	MEMO_DEPTH = 6,  /* memos that are looked at for one call */
@@ -22,8 +21,8 @@ enum {
 };
 
 /*
- * What a walk read, and where it ended. Valid only while `sequence` is even and stays the same. Of
- * a word its address is known by the upper 16 bits: as words of the stack from the slot on.
+ * Valid only while `sequence` is even and stays the same. The upper 16 bits of a word say where it
+ * was read: so many words above the slot.
  */
 struct memo {
 	u64 sequence;
@@ -37,11 +36,11 @@ struct memo {
 };
 _Static_assert(sizeof(struct memo) == 512, "there are many");
 
-/* What few need. Belongs to the memo of this number while that has this sequence. */
+/* What few need. It belongs to the memo of that index for as long as that has this sequence. */
 struct memo_more {
 	u64 sequence;
 	u64 owner_sequence;
-	u32 owner;
+	u32 owner; /* its index */
 	u32 python_states, python_count;
 	bool python_own;
 	u64 words[WALK_WORDS - MEMO_WORDS];
@@ -81,9 +80,9 @@ struct {
 	__type(value, struct memo_more);
 } memos_more SEC(".maps");
 
-static inline struct memo_more *memo__more(u32 memo)
+static inline struct memo_more *memo__more(u32 owner)
 {
-	u32 index = memo & more_mask;
+	u32 index = owner & more_mask;
 
 	return bpf_map_lookup_elem(&memos_more, &index);
 }

@@ -290,6 +290,7 @@ static __noinline u32 stack__capture(struct scratch *scratch, u32 id, struct boo
 	u32 generation, site, position = 0, index = 0;
 	struct memo *memo = NULL;
 	struct walk *walk;
+	bool changing;
 	u64 pc, hash;
 
 	if (!scratch || !book)
@@ -300,8 +301,9 @@ static __noinline u32 stack__capture(struct scratch *scratch, u32 id, struct boo
 		return 0;
 	}
 	pc = scratch->window[0];
-	generation = book->generation;
-	if (!book__is_changing(book)) {
+	changing = book__is_changing(book);
+	generation = book->generation; /* in this order: a change that was seen is over in it */
+	if (!changing) {
 		scratch->slot = slot;
 		scratch->rbp = rbp;
 		scratch->book = id;
