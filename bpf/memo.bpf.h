@@ -54,10 +54,11 @@ struct scratch { /* of one thread: a probe program can be preempted, so none of 
 	union {
 		struct { /* to check memos; then there is no walk yet */
 			u64 window[MEMO_WINDOW / 8];
-			u64 words; /* of the stack that the window has; 0: it was moved */
+			u64 words; /* of the stack that the window has */
 			u64 slot, rbp;
 			u32 book, generation;
 			u32 index;    /* of the memo that is looked at */
+			u32 first;    /* where the window begins, in words above the slot */
 			u32 position; /* see memo__differs */
 			u64 differs;
 			struct python_room room;
@@ -102,26 +103,21 @@ static inline u64 stack__look(struct scratch *scratch, u64 slot)
 	return user__read(slot, scratch->window); /* the stack may end before */
 }
 
-struct memo_check {
+struct memo_check { /* for bpf_loop; pointers cannot be kept in scratch */
 	const struct memo *memo;
 	const struct memo_more *more; /* or NULL */
-	u64 *window;
-	u64 slot;
-	u32 first; /* place where the window begins */
-	u32 next;  /* word to compare */
-	u32 count;
-	u64 has;   /* what the stack has instead of it */
+	struct scratch *scratch;
 };
 
-/* Reads the part of the stack that begins at place check->first. */
-static inline bool memo__look(struct memo_check *check)
+/* Reads the stack from scratch->first to the memo's last word, or what the window holds of it. */
+static inline bool memo__look(const struct memo *memo, struct scratch *scratch)
 {
-	u32 bytes = (check->memo->last - check->first + 1) * 8;
+	u32 bytes = (memo->last - scratch->first + 1) * 8;
 
 	if (bytes > MEMO_WINDOW)
 		bytes = MEMO_WINDOW;
-	return !bpf_probe_read_user(check->window, bytes,
-				    (const void *)(check->slot + check->first * 8ULL));
+	return !bpf_probe_read_user(scratch->window, bytes,
+				    (const void *)(scratch->slot + scratch->first * 8ULL));
 }
 
 static inline bool window__has(const struct scratch *scratch, u64 word)
@@ -163,10 +159,11 @@ __noinline u32 more__compare(const struct memo_more *more, const struct scratch 
  */
 static long memo__compare_far(u32 unused, struct memo_check *check)
 {
-	u32 n = check->next;
+	struct scratch *scratch = check->scratch;
+	u32 n = scratch->position;
 	u64 place, word;
 
-	if (n >= check->count)
+	if (n >= check->memo->word_count)
 		return 1;
 	if (n < MEMO_WORDS)
 		word = check->memo->words[n];
@@ -175,20 +172,20 @@ static long memo__compare_far(u32 unused, struct memo_check *check)
 	else
 		return 1;
 	place = word >> 48;
-	if (place - check->first >= MEMO_WINDOW / 8) {
-		check->first = place > MEMO_SLACK ? place - MEMO_SLACK : 0;
-		if (!memo__look(check))
+	if (place - scratch->first >= MEMO_WINDOW / 8) {
+		scratch->first = place > MEMO_SLACK ? place - MEMO_SLACK : 0;
+		if (!memo__look(check->memo, scratch))
 			return 1;
 	}
-	place -= check->first;
+	place -= scratch->first;
 	/* One register for check and use: 6.1 does not link 32-bit copies. */
 	asm volatile("" : "+r"(place));
 	if (place >= MEMO_WINDOW / 8)
 		return 1;
-	check->has = check->window[place];
-	if (check->has != FRAME_ADDRESS(word))
+	scratch->differs = scratch->window[place];
+	if (scratch->differs != FRAME_ADDRESS(word))
 		return 1;
-	check->next = n + 1;
+	scratch->position = n + 1;
 	return 0;
 }
 
@@ -259,27 +256,23 @@ static __noinline bool more__same_python(const struct memo_more *more, struct sc
 static inline bool memo__holds(const struct memo *memo, const struct memo_more *more,
 			       struct scratch *scratch)
 {
-	struct memo_check check = { .memo = memo,
-				    .more = more,
-				    .window = scratch->window,
-				    .slot = scratch->slot,
-				    .count = memo->word_count };
+	struct memo_check check = { .memo = memo, .more = more, .scratch = scratch };
 
+	scratch->first = 0;
 	scratch->ahead = memo->last + 1;
 	if (memo->last >= scratch->words && scratch->words < MEMO_WINDOW / 8) {
-		if (!memo__look(&check))
+		if (!memo__look(memo, scratch))
 			return false;
 		scratch->words = scratch->ahead;
 	}
-	check.next = memo__compare(memo, scratch);
-	if (check.next == MEMO_WORDS && more)
-		check.next += more__compare(more, scratch, check.count - MEMO_WORDS);
-	if (check.next < check.count)
-		bpf_loop(check.count - check.next, memo__compare_far, &check, 0);
-	if (check.first)
-		scratch->words = 0;
-	if (check.next != check.count)
-		return memo__differs(scratch, check.next, check.has);
+	scratch->position = memo__compare(memo, scratch);
+	if (scratch->position == MEMO_WORDS && more)
+		scratch->position +=
+			more__compare(more, scratch, memo->word_count - MEMO_WORDS);
+	if (scratch->position < memo->word_count)
+		bpf_loop(WALK_WORDS, memo__compare_far, &check, 0);
+	if (scratch->position != memo->word_count)
+		return false;
 	if (memo->uses_rbp && memo->rbp != scratch->rbp)
 		return memo__differs(scratch, MEMO_RBP, scratch->rbp);
 	return !more || !more->python_states || more__same_python(more, scratch);

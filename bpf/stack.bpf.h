@@ -316,8 +316,8 @@ static __noinline u32 stack__capture(struct scratch *scratch, u32 id, struct boo
 			site = memo__site(memo, scratch, book);
 			if (site)
 				return site;
-			if (scratch->position <= position || !scratch->words)
-				break;
+			if (scratch->position <= position || scratch->first)
+				break; /* or the window was moved */
 			position = scratch->position;
 			hash = mix(hash ^ position, scratch->differs);
 		}
