@@ -257,6 +257,7 @@ static inline bool memo__holds(const struct memo *memo, const struct memo_more *
 			       struct scratch *scratch)
 {
 	struct memo_check check = { .memo = memo, .more = more, .scratch = scratch };
+	u32 same;
 
 	scratch->first = 0;
 	scratch->ahead = memo->last + 1;
@@ -265,10 +266,10 @@ static inline bool memo__holds(const struct memo *memo, const struct memo_more *
 			return false;
 		scratch->words = scratch->ahead;
 	}
-	scratch->position = memo__compare(memo, scratch);
-	if (scratch->position == MEMO_WORDS && more)
-		scratch->position +=
-			more__compare(more, scratch, memo->word_count - MEMO_WORDS);
+	same = memo__compare(memo, scratch);
+	if (same == MEMO_WORDS && more)
+		same += more__compare(more, scratch, memo->word_count - MEMO_WORDS);
+	scratch->position = same;
 	if (scratch->position < memo->word_count)
 		bpf_loop(WALK_WORDS, memo__compare_far, &check, 0);
 	if (scratch->position != memo->word_count)
