@@ -128,7 +128,7 @@ static __noinline int block__forget(u32 id, struct book *book, u64 address)
 
 	if (!book || !block__take(id, address, &block))
 		return 0;
-	LOSE(inflight);
+	__sync_fetch_and_add(&book->inflight, 1);
 	block__settle(book, &block);
 	return 0;
 }

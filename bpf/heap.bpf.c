@@ -143,7 +143,7 @@ static __noinline void thread__abandon(struct thread *thread, struct book *book,
 		if (thread->cookie & COOKIE_NO_RETURN)
 			__sync_fetch_and_add(&book->failed_count, 1);
 		else
-			LOSE(inflight);
+			__sync_fetch_and_add(&book->inflight, 1);
 	}
 	if (thread->has_block)
 		block__put_back(thread->book, book, thread->pointer, &thread->block);

@@ -175,9 +175,10 @@ struct book {
 	__u32 mapped;          /* the program has made mappings of its own */
 	__u32 python;          /* there is a python_record */
 	__u64 truncated_stacks, broken_stacks; /* allocations with such a stack */
+	__u64 inflight; /* calls whose return was never seen, and blocks whose free was not */
 	char comm[16];         /* when the book was opened; "" by user space. TASK_COMM_LEN */
 };
-MEMWATCH_ASSERT_SIZE(struct book, 184);
+MEMWATCH_ASSERT_SIZE(struct book, 192);
 
 struct mapping_record { /* executable mappings of a process, ascending */
 	__u64 start, end;
@@ -390,7 +391,7 @@ struct loss_record {
 	__u64 blocks;   /* allocations: the table of blocks was full */
 	__u64 sites;    /* allocations charged to no site: the table of sites was full */
 	__u64 stacks;   /* allocations without a stack: the table of stacks was full */
-	__u64 inflight; /* calls whose return was never seen, or that could not be remembered */
+	__u64 inflight; /* calls that could not be remembered */
 	__u64 events;   /* the ring buffer was full */
 	__u64 books;    /* processes not observed: no free book */
 	__u64 interned; /* no loss: stacks that came into the table */

@@ -524,7 +524,7 @@ static void set_header(struct making *making)
 {
 	struct collector *collector = making->collector;
 	struct loss_record losses = probe__losses(watch__probe(collector->watch));
-	struct stack_losses of_stacks = watch__stack_losses(collector->watch);
+	struct process_losses of_processes = watch__process_losses(collector->watch);
 	struct snapshot_header header = {
 		.time_ns = clock_ns(CLOCK_REALTIME),
 		.elapsed_s = (making->now - collector->started) / 1e9,
@@ -532,8 +532,9 @@ static void set_header(struct making *making)
 		.mode = "exact",
 		.losses = {
 			.blocks = losses.blocks, .sites = losses.sites, .stacks = losses.stacks,
-			.inflight = losses.inflight, .truncated_stacks = of_stacks.truncated,
-			.broken_stacks = of_stacks.broken,
+			.inflight = losses.inflight + of_processes.inflight,
+			.truncated_stacks = of_processes.truncated,
+			.broken_stacks = of_processes.broken,
 			.events = losses.events + losses.books,
 		},
 	};

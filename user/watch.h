@@ -54,8 +54,8 @@ struct watched { /* a process, from its start or exec to its end: a book */
 	UT_hash_handle hh;
 };
 
-struct stack_losses { /* allocations with such a stack */
-	uint64_t truncated, broken;
+struct process_losses { /* see struct book */
+	uint64_t truncated, broken, inflight;
 };
 
 struct watch;
@@ -77,7 +77,7 @@ void watch__sweep(struct watch *watch);
 /* Whether blocks of this size are in sites (--min-size, --max-size). */
 bool watch__sizes(const struct watch *watch, uint64_t size);
 /* Of every process that is or was observed. */
-struct stack_losses watch__stack_losses(const struct watch *watch);
+struct process_losses watch__process_losses(const struct watch *watch);
 
 struct probe *watch__probe(const struct watch *watch);
 struct objects *watch__objects(const struct watch *watch);

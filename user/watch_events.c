@@ -147,9 +147,9 @@ static struct watched *find_pid(const struct watch *watch, pid_t pid)
 	return NULL;
 }
 
-/* What the stacks of a process that is observed lack. */
+/* What is lost of a process. Of one that was not to be observed nobody misses anything. */
 static void add_losses(const struct watch *watch, const struct watched *watched,
-		       struct stack_losses *losses)
+		       struct process_losses *losses)
 {
 	const struct book *book = probe__book(watch->probe, watched->book);
 
@@ -157,11 +157,12 @@ static void add_losses(const struct watch *watch, const struct watched *watched,
 		return;
 	losses->truncated += book->truncated_stacks;
 	losses->broken += book->broken_stacks;
+	losses->inflight += book->inflight;
 }
 
-struct stack_losses watch__stack_losses(const struct watch *watch)
+struct process_losses watch__process_losses(const struct watch *watch)
 {
-	struct stack_losses losses = watch->dropped;
+	struct process_losses losses = watch->dropped;
 
 	for (const struct watched *w = watch->watched; w; w = w->hh.next)
 		add_losses(watch, w, &losses);

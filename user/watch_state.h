@@ -48,7 +48,7 @@ struct watch {
 	size_t points;
 	uint64_t stacks_deleted;
 	struct spare_stack *spares;
-	struct stack_losses dropped; /* of processes that ended */
+	struct process_losses dropped; /* of processes that ended */
 };
 
 bool watch__wants(const struct watch *watch, const char *comm); /* by --name */

@@ -91,6 +91,22 @@ forked() { # COMMAND that observes…
 	finish
 }
 
+@test "what was lost of a process that is not to be observed is no loss" {
+	WORKLOAD_ENV=(LD_PRELOAD="$W/libjump.so")
+	workload jumps
+	observe --json --top 0 -n jumps 0.3
+	wait_for "its stacks are known" seen '.elapsed_s > 0'
+	ln -f "$W/jumps" "$W/unwanted"
+	kill -STOP "$WATCH"
+	printf '\n\n' | env "${WORKLOAD_ENV[@]}" "$W/unwanted" overflow >"$T/other" 3>&- {LINE}>&- || [[ $? = 7 ]]
+	kill -CONT "$WATCH"
+	rm "$W/unwanted"
+	snapshot
+	snapshot_says '.lost.inflight == 0'
+	work
+	finish
+}
+
 @test "exec, observed system-wide" {
 	workload execs
 	observe_all
