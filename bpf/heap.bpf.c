@@ -35,7 +35,7 @@ struct thread {
 	struct block block;
 	struct scratch scratch;
 };
-_Static_assert(sizeof(struct thread) <= 8192 - 256, "see MEMWATCH_MAX_FRAMES");
+_Static_assert(sizeof(struct thread) <= 8192 - 256, "see MEMWATCH_MAX_WORDS");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);

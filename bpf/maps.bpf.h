@@ -16,8 +16,8 @@ const volatile __u64 min_size, max_size = ~0ULL; /* blocks outside are in no sit
 const volatile __u32 max_sites;
 const volatile __u64 max_idle;       /* elements of `blocks` up to which free leaves them there */
 const volatile __u32 memo_mask, more_mask; /* elements of memos and memos_more, less 1 */
-const volatile __u32 max_frames = MEMWATCH_DEFAULT_FRAMES; /* of a stack; a Python frame is two */
-const volatile __u32 short_frames = MEMWATCH_SHORT_FRAMES; /* or max_frames, when these are less */
+const volatile __u32 max_frames = MEMWATCH_DEFAULT_FRAMES; /* of a stack */
+const volatile __u32 max_words = MEMWATCH_DEEP_WORDS; /* of its record */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -97,7 +97,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1);
 	__uint(key_size, sizeof(u64)); /* hash of the frames, or a few more */
-	__uint(value_size, sizeof(struct stack_record)); /* less: up to frame short_frames */
+	__uint(value_size, sizeof(struct stack_record)); /* less: MEMWATCH_SHORT_WORDS */
 } stacks SEC(".maps");
 
 struct {
@@ -105,7 +105,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1);
 	__uint(key_size, sizeof(u64));
-	__uint(value_size, sizeof(struct stack_record)); /* less: up to frame max_frames */
+	__uint(value_size, sizeof(struct stack_record)); /* less: max_words */
 } deep_stacks SEC(".maps");
 
 struct {

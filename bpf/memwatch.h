@@ -109,35 +109,37 @@ enum frame_tag {
 
 /*
  * Frames of a stack, when the user does not say how many: the kernel's own PERF_MAX_STACK_DEPTH,
- * and bcc's. The most: a thread's storage holds one such stack, and kernels that allocate it by
- * kmalloc_nolock give no more than 8 KiB (two pages) for it.
+ * and bcc's. The most words of one, of which a frame of CPython has two: a thread's storage holds
+ * one such stack, and kernels that allocate it by kmalloc_nolock give no more than 8 KiB (two
+ * pages) for it.
  */
 #define MEMWATCH_DEFAULT_FRAMES 127
-#define MEMWATCH_MAX_FRAMES 512
+#define MEMWATCH_MAX_WORDS 512
 
 /*
- * An element of a kernel table takes what kmalloc rounds it up to: 512 bytes with so many frames
- * (struct htab_elem 48, key 8, head 16, struct llist_node 8), 2048 with the default's. Most stacks
- * are so short. Deeper ones have a table of their own, and this bit in their id.
+ * An element of a kernel table takes what kmalloc rounds it up to: 512 bytes with so many words
+ * (struct htab_elem 48, key 8, head 16, struct llist_node 8), 2048 with so many. Most stacks are
+ * short. Deep ones have a table of their own, and this bit in their id.
  */
-#define MEMWATCH_SHORT_FRAMES 54
+#define MEMWATCH_SHORT_WORDS 54
+#define MEMWATCH_DEEP_WORDS 246
 #define STACK_ID_DEEP 4ULL
 
 /* How a stack ended. */
 enum stack_state {
 	STACK_STATE_COMPLETE,  /* at the thread's first frame */
-	STACK_STATE_TRUNCATED, /* at as many frames as were asked for */
+	STACK_STATE_TRUNCATED, /* at as many frames as were asked for, or there is room for */
 	STACK_STATE_BROKEN,    /* where nothing said how to go on */
 };
 
-struct stack_record { /* the kernel's tables have no more frames than they need */
-	__u32 count;
+struct stack_record { /* the kernel's tables have no more words than they need */
+	__u32 count;    /* of words */
 	__u32 state;    /* enum stack_state */
 	__u32 book;     /* when it holds addresses of one process; else 0 */
 	__u32 pointers; /* frames that were found by frame pointers */
-	__u64 frames[MEMWATCH_MAX_FRAMES]; /* leaf first */
+	__u64 frames[MEMWATCH_MAX_WORDS]; /* leaf first */
 };
-MEMWATCH_ASSERT_SIZE(struct stack_record, 16 + 8 * MEMWATCH_MAX_FRAMES);
+MEMWATCH_ASSERT_SIZE(struct stack_record, 16 + 8 * MEMWATCH_MAX_WORDS);
 
 /*
  * A book holds the accounts of one process from its start, or its exec, to its end. Book ids are

@@ -141,7 +141,7 @@ static inline void walk__push(struct walk *walk, u64 frame)
 {
 	u32 n = walk->record.count;
 
-	if (n >= max_frames)
+	if (n >= max_words)
 		return;
 	walk->record.frames[n] = frame;
 	walk->record.count = n + 1;
@@ -257,7 +257,7 @@ __noinline int python__step(struct walk *walk, const struct python_record *pytho
 		if (!walk__runs_here(walk, frame.frame))
 			walk->no_python = true; /* those that were noted run elsewhere */
 	} else {
-		if (walk->record.count + 2 > max_frames) { /* no half of one */
+		if (walk->record.count + 2 > max_words) { /* no half of one */
 			walk->record.state = STACK_STATE_TRUNCATED;
 			walk->in_python = false;
 			walk->ended = true;
@@ -268,6 +268,7 @@ __noinline int python__step(struct walk *walk, const struct python_record *pytho
 		walk__push(walk, (u64)FRAME_TAG_INSTRUCTION << 60 |
 					 (u64)(frame.identity >> 12) << 40 |
 					 FRAME_OFFSET(python__offset(python, &frame)));
+		walk->frames++;
 		walk->record.book = walk->book; /* code objects are one process's */
 		key.code = frame.code;
 		key.identity = frame.identity;

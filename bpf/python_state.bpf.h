@@ -102,8 +102,7 @@ static inline struct python_list *walk__list(struct walk *walk)
 }
 
 /*
- * The shim frame that ends the list's next frames. Not looked for further than a stack goes, of
- * which a Python frame is two words.
+ * The shim frame that ends the list's next frames. Not looked for further than a stack goes.
  */
 static inline void walk__find_shim(struct walk *walk, const struct python_record *python)
 {
@@ -113,7 +112,7 @@ static inline void walk__find_shim(struct walk *walk, const struct python_record
 	if (!list || !list->frame || list->anchor || !walk->python_states)
 		return;
 	walk->search.frame = list->frame;
-	if (bpf_loop(max_frames / 2, walk__to_shim, &context, 0) == max_frames / 2)
+	if (bpf_loop(max_frames, walk__to_shim, &context, 0) == max_frames)
 		list->anchor = ANCHOR_OWN; /* the stack will be a truncated one */
 	else
 		list->anchor = walk->search.frame;

@@ -16,7 +16,7 @@ static long walk__step(u32 unused, struct walk_context *context)
 	enum step step;
 	u64 offset, low;
 
-	if (walk->record.count >= max_frames) {
+	if (walk->frames >= max_frames || walk->record.count >= max_words) {
 		walk->record.state = STACK_STATE_TRUNCATED;
 		return 1;
 	}
@@ -26,6 +26,7 @@ static long walk__step(u32 unused, struct walk_context *context)
 	}
 	if (walk->ended)
 		return 1;
+	walk->frames++;
 	mapping = mapping__at(walk, walk->pc - !walk->exact);
 	if (!mapping && walk__see_through(walk))
 		mapping = mapping__at(walk, walk->pc - 1);
@@ -103,9 +104,9 @@ static __noinline u64 stack__intern(struct walk *walk)
 	if (!walk)
 		return 0;
 	id = mix(mix(walk->hash, walk->record.state), walk->record.book) & ~(STACK_ID_DEEP | 3);
-	if (walk->record.count <= short_frames)
-		return stack__intern_in(&stacks, short_frames, walk, id);
-	return stack__intern_in(&deep_stacks, max_frames, walk, id | STACK_ID_DEEP);
+	if (walk->record.count <= MEMWATCH_SHORT_WORDS)
+		return stack__intern_in(&stacks, MEMWATCH_SHORT_WORDS, walk, id);
+	return stack__intern_in(&deep_stacks, max_words, walk, id | STACK_ID_DEEP);
 }
 
 static inline void walk__start(struct walk *walk, u32 id, const struct book *book, u64 slot, u64 pc,
@@ -127,7 +128,7 @@ static inline void walk__start(struct walk *walk, u32 id, const struct book *boo
 	walk->exact = walk->uses_rbp = walk->no_python = walk->ended = false;
 	walk->no_slice = walk->outdated = book__is_changing(book);
 	walk->unknown.unknown = 0;
-	walk->python_count = walk->python_states = walk->python_list = 0;
+	walk->frames = walk->python_count = walk->python_states = walk->python_list = 0;
 	walk->python_room.marked = 0;
 	walk->python_begun = walk->python_own = walk->in_python = false;
 	walk->record.count = walk->record.book = walk->record.pointers = 0;
@@ -246,7 +247,7 @@ static __noinline enum reach_answer stack__leads_to(struct scratch *scratch, u32
 	reach.slot = scratch->upper;
 	reach.walk = &scratch->walk;
 	walk__start(&scratch->walk, id, book, slot, pc, rbp);
-	bpf_loop(MEMWATCH_MAX_FRAMES, walk__reach, &reach, 0);
+	bpf_loop(MEMWATCH_MAX_WORDS, walk__reach, &reach, 0);
 	return reach.answer;
 }
 

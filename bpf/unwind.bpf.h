@@ -77,6 +77,7 @@ struct walk {
 	struct mapping_record mapping; /* of the frame before: mostly it is this one's, too */
 	struct vma_seen unknown; /* the last file that nobody knew */
 	u32 book;
+	u32 frames;      /* noted; of CPython and native */
 	u32 word_count;  /* above WALK_WORDS: no memo can hold this walk */
 	u32 last_place;  /* the greatest distance in words */
 	bool ended;      /* no caller */

@@ -309,7 +309,7 @@ static int fill(struct namer *namer, struct named_stack *stack, const struct sta
 	stack->settled = true;
 	stack->stack.depth = 0;
 	stack->stack.end = record->state <= STACK_STATE_BROKEN ? ends[record->state] : STACK_BROKEN;
-	for (uint32_t i = 0; i < record->count && i < MEMWATCH_MAX_FRAMES && !error; i++) {
+	for (uint32_t i = 0; i < record->count && i < MEMWATCH_MAX_WORDS && !error; i++) {
 		uint64_t word = record->frames[i];
 
 		if (FRAME_TAG(word) == FRAME_TAG_ADDRESS) {

@@ -237,8 +237,8 @@ static int parse_depth(const char *what, const char *value, uint32_t *depth)
 	char *end;
 	unsigned long number = strtoul(value, &end, 10);
 
-	_Static_assert(MEMWATCH_MAX_FRAMES == 512, "what is said here and in --help");
-	if (*value < '0' || *value > '9' || *end || !number || number > MEMWATCH_MAX_FRAMES)
+	_Static_assert(MEMWATCH_MAX_WORDS == 512, "what is said here and in --help");
+	if (*value < '0' || *value > '9' || *end || !number || number > MEMWATCH_MAX_WORDS)
 		return refuse(what, value, "1 to 512 frames of a stack can be captured");
 	*depth = number;
 	return 0;

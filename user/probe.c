@@ -52,14 +52,23 @@ const char *probe__complaint(void)
 	return complaint;
 }
 
-static uint32_t short_frames(const struct probe_options *o)
+static uint32_t lesser(uint32_t a, uint32_t b)
 {
-	return o->max_frames < MEMWATCH_SHORT_FRAMES ? o->max_frames : MEMWATCH_SHORT_FRAMES;
+	return a < b ? a : b;
 }
 
-static size_t stack_size(uint32_t frames)
+/* Room for as many frames of CPython, unless an element would take twice as much for that. */
+static uint32_t max_words(const struct probe_options *o)
 {
-	return offsetof(struct stack_record, frames[frames]);
+	uint32_t most = o->max_frames > MEMWATCH_DEEP_WORDS ? MEMWATCH_MAX_WORDS
+							    : MEMWATCH_DEEP_WORDS;
+
+	return lesser(2 * o->max_frames, most);
+}
+
+static size_t stack_size(uint32_t words)
+{
+	return offsetof(struct stack_record, frames[words]);
 }
 
 static int size_maps(struct probe *probe)
@@ -72,7 +81,7 @@ static int size_maps(struct probe *probe)
 	} sizes[] = {
 		{ s->maps.blocks, o->max_blocks + probe_options__idle(o) },
 		{ s->maps.stacks, o->max_stacks },
-		{ s->maps.deep_stacks, o->max_frames > short_frames(o) ? o->max_stacks : 1 },
+		{ s->maps.deep_stacks, max_words(o) > MEMWATCH_SHORT_WORDS ? o->max_stacks : 1 },
 		{ s->maps.sites, o->max_sites },
 		{ s->maps.site_ids, o->max_sites },
 		{ s->maps.free_sites, o->max_sites },
@@ -91,8 +100,8 @@ static int size_maps(struct probe *probe)
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes) && !error; i++)
 		error = bpf_map__set_max_entries(sizes[i].map, sizes[i].entries);
-	error = error ?: bpf_map__set_value_size(s->maps.stacks, stack_size(short_frames(o)));
-	return error ?: bpf_map__set_value_size(s->maps.deep_stacks, stack_size(o->max_frames));
+	error = error ?: bpf_map__set_value_size(s->maps.stacks, stack_size(MEMWATCH_SHORT_WORDS));
+	return error ?: bpf_map__set_value_size(s->maps.deep_stacks, stack_size(max_words(o)));
 }
 
 struct bpf_program *probe__libbpf_program(const struct probe *probe, enum program program)
@@ -216,7 +225,7 @@ static int load(struct probe *probe)
 	s->rodata->memo_mask = o->memos - 1;
 	s->rodata->more_mask = o->memos_more - 1;
 	s->rodata->max_frames = o->max_frames;
-	s->rodata->short_frames = short_frames(o);
+	s->rodata->max_words = max_words(o);
 	choose_programs(probe);
 	error = size_maps(probe);
 	error = error ?: heap_bpf__load(s);

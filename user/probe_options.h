@@ -17,7 +17,7 @@ struct probe_options {
 	/* Sizes of the kernel tables, in elements; 0: the default. */
 	uint32_t max_blocks, max_stacks, max_sites, max_books, max_rows, max_mappings;
 	uint32_t memos, memos_more; /* powers of two */
-	uint32_t max_frames; /* of a stack, up to MEMWATCH_MAX_FRAMES; 0: the default */
+	uint32_t max_frames; /* of a stack, up to MEMWATCH_MAX_WORDS; 0: the default */
 };
 
 /* The least power of two that is not below n; 2^30 at most. */

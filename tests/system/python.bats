@@ -46,3 +46,20 @@ trampolines() { # PROGRAM: code without a file between its frames, which has no 
 
 @test "CPython 3.12 -X perf" { trampolines ~/.pyenv/versions/3.12.1/bin/python3.12; }
 @test "CPython 3.13 -X perf" { trampolines ~/.pyenv/versions/3.13.0/bin/python3.13; }
+
+deep() { # FRAMES that are there, END, [OPTION…]
+	[[ -x /usr/bin/python3.11 ]] || skip "/usr/bin/python3.11 is not there"
+	workload /usr/bin/python3.11 -S -E -c 'import sys
+def down(n): return down(n - 1) if n else bytearray(70000)
+print("ready", flush=True); sys.stdin.readline()
+kept = down(99)
+print("{}", flush=True); sys.stdin.readline()
+sys.exit(7)'
+	observed --depth 0 "${@:3}"
+	snapshot_says '[.sites[] | select(.live_bytes == 70001)
+		| [([.stack[] | select(.function == "down")] | length), .end]] == [['"$1, $2"']]'
+	finish
+}
+
+@test "a hundred Python frames fit into 127 frames" { deep 100 null; }
+@test "a Python frame is one frame of --max-depth" { deep 10 '"truncated"' --max-depth 15; }
