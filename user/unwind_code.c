@@ -228,22 +228,24 @@ static int paths__sweep(struct paths *paths)
 	return err;
 }
 
-/* For the next round; but a function of this file that was seen to return does. */
+/* Whether it is of this file, and was seen to return. */
+static bool paths__callee_returns(void *context, uint64_t callee)
+{
+	struct paths *paths = context;
+	uint32_t position = space__position(&paths->space, callee), root;
+
+	return position != UNWIND_NOWHERE && paths__root_at(paths, position, &root) &&
+	       paths__root(paths, root)->returns > PERHAPS;
+}
+
+/* For the next round. */
 static int paths__learn_endings(struct paths *paths)
 {
-	uint64_t callee;
-	uint32_t position, root;
-	int err = 0;
+	int learnt = endings__learn(&paths->endings, paths__callee_returns, paths);
 
-	while (!err && endings__next_suspect(&paths->endings, &callee)) {
-		position = space__position(&paths->space, callee);
-		if (position != UNWIND_NOWHERE && paths__root_at(paths, position, &root) &&
-		    paths__root(paths, root)->returns > PERHAPS)
-			continue;
-		err = endings__add(&paths->endings, callee);
+	if (learnt > 0)
 		paths->again = true;
-	}
-	return err;
+	return learnt < 0 ? learnt : 0;
 }
 
 static int paths__round(struct paths *paths)

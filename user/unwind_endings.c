@@ -26,34 +26,46 @@ int endings__suspect(struct endings *endings, uint64_t callee)
 	return 0;
 }
 
-bool endings__next_suspect(struct endings *endings, uint64_t *callee)
-{
-	while (endings->suspects.count) {
-		*callee = ((uint64_t *)endings->suspects.items)[--endings->suspects.count];
-		if (!endings__have(endings, *callee))
-			return true;
-	}
-	return false;
-}
-
-int endings__add(struct endings *endings, uint64_t callee)
-{
-	uint64_t *known = array__add(&endings->known);
-	size_t i = endings->known.count - 1;
-
-	if (!known)
-		return -ENOMEM;
-	for (known = endings->known.items; i && known[i - 1] > callee; i--)
-		known[i] = known[i - 1];
-	known[i] = callee;
-	return 0;
-}
-
 static int address__compare(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
 
 	return *x < *y ? -1 : *x > *y;
+}
+
+static void sort(struct array *addresses)
+{
+	if (addresses->count)
+		qsort(addresses->items, addresses->count, addresses->size, address__compare);
+}
+
+static int add(struct endings *endings, uint64_t callee)
+{
+	uint64_t *known = array__add(&endings->known);
+
+	if (!known)
+		return -ENOMEM;
+	*known = callee;
+	return 0;
+}
+
+int endings__learn(struct endings *endings, bool (*returns)(void *, uint64_t), void *context)
+{
+	size_t before = endings->known.count;
+	uint64_t *suspects = endings->suspects.items;
+	size_t count = 0;
+	int err = 0;
+
+	sort(&endings->suspects);
+	for (size_t i = 0; i < endings->suspects.count; i++)
+		if ((!count || suspects[count - 1] != suspects[i]) &&
+		    !endings__have(endings, suspects[i]) && !returns(context, suspects[i]))
+			suspects[count++] = suspects[i];
+	endings->suspects.count = 0;
+	for (size_t i = 0; i < count && !err; i++)
+		err = add(endings, suspects[i]);
+	sort(&endings->known);
+	return err ? err : endings->known.count > before;
 }
 
 bool endings__have(const struct endings *endings, uint64_t callee)

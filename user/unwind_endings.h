@@ -17,12 +17,12 @@ struct endings {
 
 void endings__init(struct endings *endings);
 void endings__release(struct endings *endings);
-/* A function begins behind a call of `callee`. 0 or -ENOMEM, as below. */
+/* A function begins behind a call of `callee`. 0 or -ENOMEM. */
 int endings__suspect(struct endings *endings, uint64_t callee);
-/* Takes one that was suspected and is not known; false: there is none left. */
-bool endings__next_suspect(struct endings *endings, uint64_t *callee);
-/* `callee`, which is not known, never returns. */
-int endings__add(struct endings *endings, uint64_t callee);
+/* Those that were suspected are known from now on, but for those that return. 1: there are new
+ * ones; 0 or -ENOMEM. */
+int endings__learn(struct endings *endings, bool (*returns)(void *context, uint64_t callee),
+		   void *context);
 bool endings__have(const struct endings *endings, uint64_t callee);
 
 #endif

@@ -170,7 +170,7 @@ static int paths__arrive(struct paths *paths, uint32_t position, uint32_t *visit
 	return 1;
 }
 
-/* Whether the step is to a function of another file that never returns. */
+/* Whether the step is to a function that is not followed here and never returns. */
 static bool paths__ends(const struct paths *paths, const struct frame_step *step)
 {
 	return (step->direct || step->slot) &&
@@ -193,7 +193,8 @@ static void paths__check_alignment(struct paths *paths, const struct visit *here
 {
 	struct root *root = paths__root(paths, here->root);
 
-	if (!here->state.rsp || here->state.rsp % 16)
+	/* Behind a call that may not return is perhaps another function. */
+	if (!here->state.rsp || here->state.rsp % 16 || here->guess != root->guess)
 		return;
 	root->calls = true;
 	paths__prove_left(paths, root);
@@ -210,7 +211,7 @@ static int paths__leave(struct paths *paths, const struct frame_step *step, uint
 		return 0;
 	if (step->direct || step->slot) {
 		paths__prove(paths, here);
-	} else if (frame_state__is_entry(&here->state)) {
+	} else if (frame_state__is_entry(&here->state) && here->guess == root->guess) {
 		root->left = here->guess;
 		paths__prove_left(paths, root);
 	}

@@ -297,6 +297,7 @@ static void guesses_are_not_believed(void **state)
 		{ .cfa_rule = UNWIND_UNSUPPORTED },    { .cfa_rule = UNWIND_RSP, .cfa = 3 },
 		{ .cfa_rule = UNWIND_UNSUPPORTED },    { .cfa_rule = UNWIND_RSP, .cfa = 2 },
 		{ .cfa_rule = UNWIND_RSP, .cfa = 2 },  { .cfa_rule = UNWIND_UNSUPPORTED },
+		{ .cfa_rule = UNWIND_UNSUPPORTED }, /* 10 */
 	};
 	struct bytes file = assembled(
 		"guesses",
@@ -326,8 +327,11 @@ static void guesses_are_not_believed(void **state)
 		"3:	push %rbx\ntest %eax,%eax\nje 5f\n4: pop %rbx\njmp *%rax\n"
 		"5:	at_8: call *%rcx\njmp 4b\n"
 		/* a label that does: of a function whose frame is aligned already */
-		"6:	call *%rcx\nat_9: jmp *%rax\n.size pointed,.-pointed\n"
-		".section .data.rel.ro,\"aw\"\n.quad 2b,3b,6b\n");
+		"6:	call *%rcx\nat_9: jmp *%rax\n"
+		/* the same, and behind a call that never returns one that does as functions do */
+		"7:	test %eax,%eax\nje 8f\nat_10: jmp *%rax\n8: call *%rcx\n"
+		"	.p2align 4\npush %rbx\ncall *%rdx\nhlt\n.size pointed,.-pointed\n"
+		".section .data.rel.ro,\"aw\"\n.quad 2b,3b,6b,7b\n");
 
 	(void)state;
 	check_rows(&file, want, sizeof(want) / sizeof(*want));
