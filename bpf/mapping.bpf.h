@@ -94,7 +94,7 @@ static long mapping__mark(u32 unused, struct marking *marking)
 	return marking->index-- == marking->first;
 }
 
-/* The same of code in [start, end): the rest stays as it is, and memos are void. */
+/* Code in [start, end) is about to change, or has: the rest stays as it is, and memos are void. */
 static __noinline int book__change(struct book *book, u64 start, u64 end)
 {
 	struct marking marking = { .start = start };

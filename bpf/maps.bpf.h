@@ -3,7 +3,7 @@
 #define MEMWATCH_MAPS_BPF_H
 /*
  * Every map, and the configuration that the loader sets before the programs are verified. A size
- * of 1 is set by the loader (user/probe.c), which also says what it costs.
+ * of 1 is set by the loader (user/probe.c).
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>

@@ -154,7 +154,7 @@ __noinline u32 more__compare(const struct memo_more *more, const struct scratch 
 }
 
 /*
- * One word further up, and the window moved to it when it must be. Ends the loop when it
+ * The next word, and the window moved to it when it must be. Ends the loop when it
  * differs.
  */
 static long memo__compare_far(u32 unused, struct memo_check *check)
@@ -250,8 +250,9 @@ static __noinline bool more__same_python(const struct memo_more *more, struct sc
 }
 
 /*
- * True when `memo` proves that a walk from here would end at memo->site. All that the walk read is
- * compared, so nothing is taken on trust but the tables, for which the generation stands.
+ * True when `memo` proves that a walk from here would end at memo->site. All that the walk read of
+ * the stack and of CPython is compared, so nothing is taken on trust but the tables, for which the
+ * generation stands, and that code without a file stays what it is.
  */
 static inline bool memo__holds(const struct memo *memo, const struct memo_more *more,
 			       struct scratch *scratch)
@@ -347,12 +348,13 @@ __noinline u32 memo__site(struct memo *memo, struct scratch *scratch, struct boo
 	struct memo_more *more = NULL;
 	u64 sequence, more_sequence = 0;
 	u32 site, state;
+	bool holds;
 
 	if (!memo || !scratch || !book)
 		return 0;
 	sequence = *(volatile u64 *)&memo->sequence;
-	site = memo->site;
-	state = memo->state;
+	site = *(volatile u32 *)&memo->site;
+	state = *(volatile u8 *)&memo->state;
 	memo__differs(scratch, 0, 0);
 	if (sequence & 1 || memo->slot != scratch->slot || memo->book != scratch->book ||
 	    memo->generation != scratch->generation)
@@ -366,8 +368,13 @@ __noinline u32 memo__site(struct memo *memo, struct scratch *scratch, struct boo
 		    more->owner_sequence != sequence)
 			return 0;
 	}
-	if (!memo__holds(memo, more, scratch) || *(volatile u64 *)&memo->sequence != sequence ||
-	    (more && *(volatile u64 *)&more->sequence != more_sequence))
+	holds = memo__holds(memo, more, scratch);
+	if (*(volatile u64 *)&memo->sequence != sequence ||
+	    (more && *(volatile u64 *)&more->sequence != more_sequence)) {
+		memo__differs(scratch, 0, 0); /* nor is the window what it seems */
+		return 0;
+	}
+	if (!holds)
 		return 0;
 	book__count_state(book, state);
 	return site;

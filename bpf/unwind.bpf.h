@@ -207,20 +207,30 @@ static inline bool user__read(u64 address, u64 *word)
 	return !bpf_probe_read_user(word, sizeof(*word), (const void *)address);
 }
 
+/* A word that may come to be there at another time (a page that is swapped out): no memo then. */
+static inline bool walk__peek_alone(struct walk *walk, u64 address, u64 *word)
+{
+	if (user__read(address, word))
+		return true;
+	if ((address - walk->slot) / 8 <= 0xffff)
+		walk->word_count = WALK_WORDS + 1;
+	return false;
+}
+
 /* A word of the stack. A read takes 130 ns, and those above it are mostly needed next. */
 static inline bool walk__peek(struct walk *walk, u64 address, u64 *word)
 {
 	u64 place = (address - walk->near) / 8;
 
 	if (address & 7)
-		return user__read(address, word);
+		return walk__peek_alone(walk, address, word);
 	asm volatile("" : "+r"(place)); /* one register for check and use */
 	if (!walk->near || place >= NEAR_WORDS) {
 		walk->near = address;
 		if (bpf_probe_read_user(walk->python_room.near, sizeof(walk->python_room.near),
 					(const void *)address)) {
 			walk->near = 0; /* the stack may end before */
-			return user__read(address, word);
+			return walk__peek_alone(walk, address, word);
 		}
 		place = 0;
 	}
@@ -234,7 +244,8 @@ static inline void walk__note(struct walk *walk, u64 address, u64 word)
 	u32 n = walk->word_count;
 	u64 place = (address - walk->slot) / 8;
 
-	if (n >= WALK_WORDS || place > 0xffff || word != FRAME_ADDRESS(word)) {
+	if (n >= WALK_WORDS || place > 0xffff || (address - walk->slot) & 7 ||
+	    word != FRAME_ADDRESS(word)) {
 		walk->word_count = WALK_WORDS + 1;
 		return;
 	}

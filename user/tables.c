@@ -11,7 +11,7 @@
 
 enum {
 	SLICE_MIN = 16, /* mappings */
-	SLICE_MAX = 4096, /* MAPPING_STEPS of bpf/unwind.bpf.h */
+	SLICE_MAX = 4096, /* MAPPING_STEPS of bpf/mapping.bpf.h */
 	CLASSES = 9, /* 16 << 8 = 4096 */
 };
 
@@ -203,7 +203,7 @@ static void give_back(struct tables *tables, struct slice *slice)
 	list->firsts[list->count++] = slice->first;
 }
 
-/* Makes the book's slice large enough for `count` mappings. */
+/* Makes the slice large enough for `count` mappings: another one, unless it is. */
 static int take(struct tables *tables, struct slice *slice, uint32_t count)
 {
 	uint32_t capacity, class = class_of(count), size = 2 * (SLICE_MIN << class);
@@ -214,7 +214,6 @@ static int take(struct tables *tables, struct slice *slice, uint32_t count)
 	probe__mappings(tables->probe, &capacity);
 	if (!list->count && size > capacity - tables->mappings_used)
 		return -ENOSPC;
-	give_back(tables, slice);
 	if (list->count) {
 		slice->first = list->firsts[--list->count];
 	} else {
@@ -298,6 +297,7 @@ static int read_slice(struct tables *tables, struct book *book, struct slice *sl
 		      bool must)
 {
 	uint32_t changes = __atomic_load_n(&book->changes, __ATOMIC_SEQ_CST);
+	struct slice before = *slice, taken;
 	uint32_t count, first, capacity;
 	struct mapping_record *records;
 	struct mappings mappings;
@@ -311,10 +311,16 @@ static int read_slice(struct tables *tables, struct book *book, struct slice *sl
 		first = slice->first + (slice->half ^ 1) * (SLICE_MIN << slice->class);
 		records = probe__mappings(tables->probe, &capacity);
 		full = write_slice(tables, pid, &mappings, records + first, &count);
-		error = !must && has_changed(book, changes)
-				? -EAGAIN
-				: publish_slice(book, slice, first, count, changes);
-		error = error ?: full;
+		taken = *slice;
+		if (must || !has_changed(book, changes)) {
+			error = publish_slice(book, slice, first, count, changes) ?: full;
+			taken = before;
+		} else {
+			error = -EAGAIN;
+			*slice = before; /* the kernel side still reads it */
+		}
+		if (taken.first != slice->first)
+			give_back(tables, &taken);
 	}
 	mappings__free(&mappings);
 	return error;
