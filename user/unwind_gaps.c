@@ -10,8 +10,8 @@
 
 enum {
 	INSTRUCTION_MAX = 15,
-	PADDING_MAX = 64,     /* bytes; what is longer is code */
-	GAPS_MAX = 4 << 20,   /* bytes in all that are followed: about half a second at most */
+	PADDING_MAX = 64, /* bytes; what is longer is code */
+	GAPS_MAX = 4 << 20, /* bytes in all that are followed: it bounds the time */
 	CALLS_MAX = 32 << 20, /* bytes of other code in which calls of what is followed are found */
 	CHUNK = 256 << 10,
 };
@@ -24,7 +24,7 @@ struct gap {
 struct gaps {
 	struct gap *items;
 	size_t count, capacity;
-	size_t size;    /* bytes of CLAIM_CODE */
+	size_t size; /* bytes of CLAIM_CODE */
 	uint8_t *chunk; /* of the file, what was read last */
 	uint64_t chunk_start, chunk_end;
 };
@@ -73,8 +73,10 @@ static bool gaps__is_padding(struct gaps *gaps, const struct elf_image *image,
 	if (gap->size > PADDING_MAX)
 		return false;
 	bytes = gaps__bytes(gaps, image, gap->offset, room);
-	if (!bytes)
-		bytes = gaps__bytes(gaps, image, gap->offset, room = gap->size);
+	if (!bytes) {
+		room = gap->size;
+		bytes = gaps__bytes(gaps, image, gap->offset, room);
+	}
 	return bytes && unwind_code__is_padding(bytes, gap->size, room);
 }
 
@@ -312,14 +314,14 @@ static int code__walk(struct unwind_code *code, const struct elf_image *image,
 	return err ? err : unwind_code__walk(code);
 }
 
-/* Pointers to functions of other files that never return. */
-struct endings {
+/* Pointers to functions of other files that never return, as their names say. */
+struct noreturns {
 	const struct elf_code *elf;
 	uint64_t *slots; /* ascending */
 	size_t count;
 };
 
-static bool is_ending(const char *name)
+static bool is_noreturn(const char *name)
 {
 	static const char *const names[] = {
 		"__stack_chk_fail",
@@ -361,45 +363,47 @@ static int slot__compare(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-static int endings__read(struct endings *endings, const struct elf_code *elf)
+static int noreturns__read(struct noreturns *noreturns, const struct elf_code *elf)
 {
 	size_t capacity = 0;
 	const char *name;
 	uint64_t slot;
 
-	endings->elf = elf;
+	noreturns->elf = elf;
 	for (size_t i = 0; elf_code__import(elf, i, &slot, &name); i++) {
-		if (!is_ending(name))
+		if (!is_noreturn(name))
 			continue;
-		if (endings->count == capacity) {
+		if (noreturns->count == capacity) {
 			uint64_t *slots;
 
 			capacity = capacity ? capacity * 2 : 32;
-			slots = reallocarray(endings->slots, capacity, sizeof(*slots));
+			slots = reallocarray(noreturns->slots, capacity, sizeof(*slots));
 			if (!slots)
 				return -ENOMEM;
-			endings->slots = slots;
+			noreturns->slots = slots;
 		}
-		endings->slots[endings->count++] = slot;
+		noreturns->slots[noreturns->count++] = slot;
 	}
-	if (endings->count)
-		qsort(endings->slots, endings->count, sizeof(*endings->slots), slot__compare);
+	if (noreturns->count)
+		qsort(noreturns->slots, noreturns->count, sizeof(*noreturns->slots), slot__compare);
 	return 0;
 }
 
-static bool endings__have(void *context, uint64_t address, bool slot)
+static bool noreturns__have(void *context, uint64_t address, bool slot)
 {
-	const struct endings *endings = context;
+	const struct noreturns *noreturns = context;
 
-	return endings->count && (slot || elf_code__stub_slot(endings->elf, address, &address)) &&
-	       bsearch(&address, endings->slots, endings->count, sizeof(address), slot__compare);
+	return noreturns->count &&
+	       (slot || elf_code__stub_slot(noreturns->elf, address, &address)) &&
+	       bsearch(&address, noreturns->slots, noreturns->count, sizeof(address),
+		       slot__compare);
 }
 
 /* With all that its symbols say. A file whose symbols lie has none. */
 static int code__walk_named(struct unwind_code *code, struct elf_image *image, int fd,
 			    const struct claims *claims)
 {
-	struct endings endings = { 0 };
+	struct noreturns noreturns = { 0 };
 	struct elf_code *elf;
 	int err = elf_code__open(fd, &elf);
 
@@ -411,12 +415,12 @@ static int code__walk_named(struct unwind_code *code, struct elf_image *image, i
 	if (!err)
 		err = code__add_pointers(code, image, elf);
 	if (!err)
-		err = endings__read(&endings, elf);
-	unwind_code__set_ends(code, endings__have, &endings);
+		err = noreturns__read(&noreturns, elf);
+	unwind_code__set_ends(code, noreturns__have, &noreturns);
 	if (!err)
 		err = code__walk(code, image, claims);
 	unwind_code__set_ends(code, NULL, NULL);
-	free(endings.slots);
+	free(noreturns.slots);
 	elf_code__close(elf);
 	return err;
 }
