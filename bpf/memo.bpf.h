@@ -153,10 +153,7 @@ __noinline u32 more__compare(const struct memo_more *more, const struct scratch 
 	return i;
 }
 
-/*
- * The next word, and the window moved to it when it must be. Ends the loop when it
- * differs.
- */
+/* The next word, and the window moved to it when it must be. Ends the loop when it differs. */
 static long memo__compare_far(u32 unused, struct memo_check *check)
 {
 	struct scratch *scratch = check->scratch;

@@ -340,7 +340,7 @@ enum event_type {
 	 * 1), or another one called exec and leads it from now on (0). Links hold on to the leader.
 	 */
 	EVENT_LEADER,
-	/* `book` ran into code that its slice does not show, or the loader changed something */
+	/* `book` ran into code that its slice does not show, or has changed what it shows */
 	EVENT_MAPPINGS,
 	/*
 	 * [address, address + length) is mapped from a file that the kernel calls `other` (device),

@@ -28,8 +28,8 @@ struct elf_image {
 	size_t load_count;
 	uint64_t entry;        /* virtual address; 0: none */
 	bool program;          /* the entry is one */
-	bool fixed;
-	uint64_t eh_frame_hdr; /* the same */
+	bool fixed;            /* ET_EXEC: it is not moved */
+	uint64_t eh_frame_hdr; /* virtual address; 0: none */
 	void *eh_frame;        /* read by elf_image__eh_frame */
 };
 

@@ -52,18 +52,13 @@ const char *probe__complaint(void)
 	return complaint;
 }
 
-static uint32_t lesser(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
-/* Room for as many frames of CPython, unless an element would take twice as much for that. */
+/* Room for as many frames of CPython, unless that would take the next size of an element. */
 static uint32_t max_words(const struct probe_options *o)
 {
 	uint32_t most = o->max_frames > MEMWATCH_DEEP_WORDS ? MEMWATCH_MAX_WORDS
 							    : MEMWATCH_DEEP_WORDS;
 
-	return lesser(2 * o->max_frames, most);
+	return 2 * o->max_frames < most ? 2 * o->max_frames : most;
 }
 
 static size_t stack_size(uint32_t words)

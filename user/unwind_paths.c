@@ -179,7 +179,7 @@ static bool paths__ends(const struct paths *paths, const struct frame_step *step
 }
 
 /*
- * A jump by a register, with all of the frame gone, may also be a label's, which has no frame of
+ * A jump by register or memory, all of the frame gone, may also be a label's, which has no frame of
  * its own. But that would call with a stack that is not aligned: by the other's frame it is.
  */
 static void paths__prove_left(struct paths *paths, const struct root *root)

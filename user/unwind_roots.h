@@ -26,7 +26,7 @@ struct root {
 	uint32_t waiting;    /* the first of what goes on when it returns, an index; 0: none */
 	uint32_t table;      /* the visit of its jumps through tables; 0: none */
 	uint32_t guess;      /* that it is a function */
-	uint32_t left;       /* the guess of a jump by a register, with all of the frame gone */
+	uint32_t left;       /* the guess of a jump by register or memory, all of the frame gone */
 	bool tables_differ;
 	bool calls;          /* something, with the stack aligned as in a function */
 	bool entry;          /* of the program: there is no caller */
@@ -37,7 +37,7 @@ struct root {
 enum returns {
 	NEVER,
 	PERHAPS, /* something else must return */
-	LIKELY,  /* it was seen to, if a guess is right */
+	LIKELY,  /* it was seen to itself, if a guess is right; its callers are PERHAPS then */
 	CERTAINLY,
 };
 
