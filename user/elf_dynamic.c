@@ -19,7 +19,6 @@ struct file {
 	uint64_t values[DT_NUM]; /* of the dynamic entries, by tag; 0: none */
 	uint64_t gnu_hash;
 	uint64_t flags; /* DT_FLAGS_1 */
-	bool fixed;     /* ET_EXEC */
 };
 
 /* `size` bytes at `offset` and a zero behind them; NULL and errno when they are not all there. */
@@ -63,7 +62,6 @@ static int read_headers(struct file *file)
 	if (elf_image__read(file->image, &header, sizeof(header), 0) != sizeof(header) ||
 	    header.e_phentsize != sizeof(Elf64_Phdr))
 		return -ENOEXEC;
-	file->fixed = header.e_type == ET_EXEC;
 	count = header.e_phnum < HEADERS_MAX ? header.e_phnum : HEADERS_MAX;
 	file->headers = read_at(file->image, header.e_phoff, count * sizeof(Elf64_Phdr));
 	if (!file->headers)
@@ -83,7 +81,7 @@ static const Elf64_Phdr *find_header(const struct file *file, uint32_t type)
 /* Linkers before 2016 did not mark a PIE; libc.so.6 has an interpreter, too. */
 static bool is_program(const struct file *file)
 {
-	return file->fixed || (file->flags & DF_1_PIE) ||
+	return elf_image__is_fixed(file->image) || (file->flags & DF_1_PIE) ||
 	       (find_header(file, PT_INTERP) && !file->values[DT_SONAME]);
 }
 
