@@ -419,32 +419,27 @@ static __noinline int call__return(struct pt_regs *regs, u64 slot)
 	return 0;
 }
 
-static inline bool probe__hit(struct pt_regs *regs)
-{
-	u64 cookie = bpf_get_attach_cookie(regs);
-
-	if (!(cookie & COOKIE_EXIT))
-		return call__enter(regs, cookie) && !(cookie & COOKIE_NO_RETURN);
-	call__return(regs, regs->sp);
-	return false;
-}
-
 /*
- * 6.13+: one program for both ends; what it returns at the entry arms the return probe (0) or
- * not.
+ * 6.13+: one program for both ends; what it returns at the entry arms the return probe (0) or not.
+ * It is at no entry whose return must not be touched: attach.c.
  */
 SEC("uprobe")
 int heap__session(struct pt_regs *regs)
 {
 	if (bpf_get_func_ip(regs) != regs->ip)
 		return call__return(regs, regs->sp - 8);
-	return !probe__hit(regs);
+	return !call__enter(regs, bpf_get_attach_cookie(regs));
 }
 
 SEC("uprobe")
 int heap__enter(struct pt_regs *regs)
 {
-	probe__hit(regs);
+	u64 cookie = bpf_get_attach_cookie(regs);
+
+	if (cookie & COOKIE_EXIT)
+		call__return(regs, regs->sp);
+	else
+		call__enter(regs, cookie);
 	return 0;
 }
 
@@ -510,27 +505,35 @@ int process__exit(void *context)
 
 /*
  * For the trials of attach.c, and as the trap floor that the bench compares with: what a link of
- * some kind sees, and nothing else. In a session COOKIE_NO_RETURN arms no return probe.
+ * some kind sees, and nothing else.
  */
-SEC("uprobe")
-int trial__hit(struct pt_regs *regs)
+static inline int trial__count(void)
 {
-	u64 cookie = bpf_get_attach_cookie(regs);
 	u32 key = 0;
 	u64 *count = bpf_map_lookup_elem(&trials, &key);
 
 	if (count)
 		(*count)++; /* trials have one thread; the bench does not look */
-	return !!(cookie & COOKIE_NO_RETURN);
+	return 0;
+}
+
+SEC("uprobe")
+int trial__enter(void *regs)
+{
+	return trial__count();
 }
 
 SEC("uretprobe")
-int trial__return(struct pt_regs *regs)
+int trial__return(void *regs)
 {
-	u32 key = 0;
-	u64 *count = bpf_map_lookup_elem(&trials, &key);
+	return trial__count();
+}
 
-	if (count)
-		(*count)++;
-	return 0;
+SEC("uprobe")
+int trial__session(struct pt_regs *regs)
+{
+	u32 kind = COOKIE_KIND(bpf_get_attach_cookie(regs));
+
+	trial__count();
+	return kind == ENTRY_FREE || kind == ENTRY_MUNMAP; /* as in heap__session, no return */
 }

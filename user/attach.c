@@ -89,13 +89,14 @@ struct place { /* where one program goes */
 	const uint64_t *offsets, *cookies;
 	size_t count;
 	bool returns; /* at the returns of the functions that begin there */
+	bool session; /* at their returns too, where the program says so at the entry */
 };
 
-static int link_multi(struct attachments *a, int program, bool session, const struct place *place)
+static int link_multi(struct attachments *a, int program, const struct place *place)
 {
 	struct multi_attr attr = {
 		.prog_fd = program,
-		.attach_type = session ? LINK_UPROBE_SESSION : LINK_UPROBE_MULTI,
+		.attach_type = place->session ? LINK_UPROBE_SESSION : LINK_UPROBE_MULTI,
 		.path = (uintptr_t)place->path,
 		.offsets = (uintptr_t)place->offsets,
 		.cookies = (uintptr_t)place->cookies,
@@ -124,13 +125,12 @@ static int link_perf(struct attachments *a, enum program program, const struct p
 static int link_program(struct attachments *a, enum program program, const struct place *place)
 {
 	enum rung rung = probe__options(a->probe)->rung;
-	bool session = rung == RUNG_SESSION && program != PROGRAM_LOADER;
 	int fd = probe__program(a->probe, program), error = 0, taken = 0;
 
-	if (!place->count)
-		return 0;
+	if (fd < 0)
+		return fd;
 	if (rung != RUNG_PERF) {
-		error = link_multi(a, fd, session, place);
+		error = link_multi(a, fd, place);
 		if (!error || place->count == 1)
 			return error ?: 1;
 	}
@@ -143,10 +143,45 @@ static int link_program(struct attachments *a, enum program program, const struc
 		if (rung == RUNG_PERF)
 			error = link_perf(a, program, place, i);
 		else
-			error = link_multi(a, fd, session, &one);
+			error = link_multi(a, fd, &one);
 		taken += !error;
 	}
 	return taken ?: error;
+}
+
+/*
+ * A session's link sees both ends of a call; else the returns have a link of their own, and get it
+ * first: an entry whose return is not seen would be remembered for nothing.
+ */
+static int link_alike(struct attachments *a, struct place *place, bool returns)
+{
+	bool trial = probe__options(a->probe)->trial;
+	int error = 0;
+
+	if (place->session)
+		return link_program(a, trial ? PROGRAM_TRIAL_SESSION : PROGRAM_SESSION, place);
+	place->returns = returns;
+	if (returns)
+		error = link_program(a, trial ? PROGRAM_TRIAL_RETURN : PROGRAM_RETURN, place);
+	place->returns = false;
+	return error < 0 ? error
+			 : link_program(a, trial ? PROGRAM_TRIAL_ENTER : PROGRAM_ENTER, place);
+}
+
+/*
+ * What may throw must not be in a session, nor its exits. There the kernel replaces the return
+ * address in every process in which the code is probed, by another link or because it was forked
+ * from ours: for those a session's program is not run, and that counts as the 0 which arms a return
+ * probe (uprobe_multi_link_handler, 6.18). An exception does not get past it: the process ends.
+ */
+static bool suits_session(const struct attach_point *point)
+{
+	return !(point->cookie & (COOKIE_EXIT | COOKIE_NO_RETURN));
+}
+
+static bool are_alike(const struct attach_point *a, const struct attach_point *b)
+{
+	return a->returns == b->returns && suits_session(a) == suits_session(b);
 }
 
 static int link_points(struct attachments *a, struct place *place,
@@ -154,37 +189,25 @@ static int link_points(struct attachments *a, struct place *place,
 {
 	uint64_t *offsets = calloc(count, sizeof(*offsets)),
 		 *cookies = calloc(count, sizeof(*cookies));
-	bool trial = probe__options(a->probe)->trial;
-	int taken = -ENOMEM, returned = 0;
+	int error = offsets && cookies ? 0 : -ENOMEM, taken = 0;
 
-	if (!offsets || !cookies)
-		goto out;
-	place->offsets = offsets;
-	place->cookies = cookies;
-	if (probe__options(a->probe)->rung != RUNG_SESSION) {
-		/* Returns first: an entry whose return is not seen would be remembered for nothing.
-		 */
-		place->returns = true;
-		place->count = 0;
-		for (size_t i = 0; i < count; i++)
-			if (points[i].returns) {
-				offsets[place->count] = points[i].offset;
-				cookies[place->count++] = points[i].cookie;
-			}
-		returned = link_program(a, trial ? PROGRAM_TRIAL_RETURN : PROGRAM_RETURN, place);
+	for (size_t i = 0; i < count && error != -ENOMEM; i += place->count) {
+		for (size_t n = i; n < count && are_alike(points + n, points + i); n++) {
+			offsets[n] = points[n].offset;
+			cookies[n] = points[n].cookie;
+			place->count = n - i + 1;
+		}
+		place->offsets = offsets + i;
+		place->cookies = cookies + i;
+		place->session = probe__options(a->probe)->rung == RUNG_SESSION &&
+				 suits_session(points + i);
+		error = link_alike(a, place, points[i].returns);
+		if (error > 0)
+			taken += error;
 	}
-	place->returns = false;
-	for (place->count = 0; place->count < count; place->count++) {
-		offsets[place->count] = points[place->count].offset;
-		cookies[place->count] = points[place->count].cookie;
-	}
-	taken = returned;
-	if (returned >= 0)
-		taken = link_program(a, trial ? PROGRAM_TRIAL : PROGRAM_ENTER, place);
-out:
 	free(offsets);
 	free(cookies);
-	return taken;
+	return taken ?: error;
 }
 
 int attach__points(struct attachments *a, const char *path, const pid_t *pids, size_t pid_count,

@@ -94,7 +94,7 @@ static int plan_item(struct plan *plan, const struct object *object,
 /*
  * The kernel takes the points in their order while the target runs. Frees go first and exits before
  * entries: a block that is recorded must not be freed unseen, nor a call be remembered whose return
- * nobody sees.
+ * nobody sees. Points that are alike stand together: they are of one link.
  */
 static int rank(const struct attach_point *point)
 {
@@ -104,7 +104,9 @@ static int rank(const struct attach_point *point)
 		return 0;
 	if (kind == ENTRY_FREE || kind == ENTRY_MUNMAP)
 		return 1;
-	return kind == ENTRY_REALLOC || kind == ENTRY_REALLOCARRAY || kind == ENTRY_MREMAP ? 2 : 3;
+	if (kind == ENTRY_REALLOC || kind == ENTRY_REALLOCARRAY || kind == ENTRY_MREMAP)
+		return 2;
+	return point->returns ? 3 : 4;
 }
 
 static int compare_points(const void *a, const void *b)

@@ -26,6 +26,7 @@ struct area { /* a map's values, mapped */
 
 struct probe {
 	struct heap_bpf *skeleton;
+	struct heap_bpf *late; /* a program that was loaded when it was first needed */
 	struct probe_options options;
 	struct ring_buffer *ring;
 	struct area books, sites, mappings, rows, losses;
@@ -99,54 +100,55 @@ static int size_maps(struct probe *probe)
 	return error ?: bpf_map__set_value_size(s->maps.deep_stacks, stack_size(max_words(o)));
 }
 
+static struct bpf_program *program_in(const struct heap_bpf *s, enum program program)
+{
+	struct bpf_program *const programs[PROGRAMS] = {
+		[PROGRAM_ENTER] = s->progs.heap__enter,
+		[PROGRAM_RETURN] = s->progs.heap__return,
+		[PROGRAM_SESSION] = s->progs.heap__session,
+		[PROGRAM_LOADER] = s->progs.loader__change,
+		[PROGRAM_TRIAL_ENTER] = s->progs.trial__enter,
+		[PROGRAM_TRIAL_RETURN] = s->progs.trial__return,
+		[PROGRAM_TRIAL_SESSION] = s->progs.trial__session,
+	};
+
+	return programs[program];
+}
+
 struct bpf_program *probe__libbpf_program(const struct probe *probe, enum program program)
 {
-	const struct heap_bpf *s = probe->skeleton;
-	bool session = probe->options.rung == RUNG_SESSION;
+	bool late = program == PROGRAM_ENTER && probe->late;
 
-	switch (program) {
-	case PROGRAM_ENTER:
-		return session ? s->progs.heap__session : s->progs.heap__enter;
-	case PROGRAM_RETURN:
-		return session ? NULL : s->progs.heap__return;
-	case PROGRAM_LOADER:
-		return s->progs.loader__change;
-	case PROGRAM_TRIAL:
-		return s->progs.trial__hit;
-	case PROGRAM_TRIAL_RETURN:
-		return session ? NULL : s->progs.trial__return;
-	default:
-		return NULL;
-	}
+	return program_in(late ? probe->late : probe->skeleton, program);
+}
+
+static unsigned int programs_of(const struct probe_options *o) /* bits */
+{
+	bool session = o->rung == RUNG_SESSION;
+
+	if (o->trial)
+		return 1 << PROGRAM_TRIAL_ENTER |
+		       1 << (session ? PROGRAM_TRIAL_SESSION : PROGRAM_TRIAL_RETURN);
+	return 1 << PROGRAM_LOADER |
+	       (session ? 1 << PROGRAM_SESSION : 1 << PROGRAM_ENTER | 1 << PROGRAM_RETURN);
 }
 
 /* Which programs are loaded, and for which kind of link. */
-static void choose_programs(struct probe *probe)
+static void choose_programs(struct heap_bpf *s, enum rung rung, unsigned int programs)
 {
-	static const enum bpf_attach_type types[RUNGS] = {
-		[RUNG_SESSION] = BPF_ATTACH_UPROBE_SESSION,
-		[RUNG_MULTI] = BPF_ATTACH_UPROBE_MULTI,
-	};
-	const struct probe_options *o = &probe->options;
 	struct bpf_program *program;
 
-	bpf_object__for_each_program(program, probe->skeleton->obj)
-		bpf_program__set_autoload(program, false);
+	bpf_object__for_each_program(program, s->obj) bpf_program__set_autoload(program, false);
 	for (int i = 0; i < PROGRAMS; i++) {
-		bool trial = i == PROGRAM_TRIAL || i == PROGRAM_TRIAL_RETURN;
+		bool session = i == PROGRAM_SESSION || i == PROGRAM_TRIAL_SESSION;
 
-		program = probe__libbpf_program(probe, i);
-		if (!program || trial != o->trial)
-			continue;
-		bpf_program__set_autoload(program, true);
-		/* The loader's change is a plain entry probe on every rung. */
-		if (i == PROGRAM_LOADER && o->rung == RUNG_SESSION)
-			bpf_program__set_expected_attach_type(program, BPF_ATTACH_UPROBE_MULTI);
-		else if (types[o->rung])
-			bpf_program__set_expected_attach_type(program, types[o->rung]);
+		program = program_in(s, i);
+		bpf_program__set_autoload(program, programs & 1 << i);
+		if (rung != RUNG_PERF)
+			bpf_program__set_expected_attach_type(program,
+							      session ? BPF_ATTACH_UPROBE_SESSION
+								      : BPF_ATTACH_UPROBE_MULTI);
 	}
-	bpf_program__set_autoload(probe->skeleton->progs.process__exec, !o->trial);
-	bpf_program__set_autoload(probe->skeleton->progs.process__exit, !o->trial);
 }
 
 static int map_area(struct area *area, const struct bpf_map *map)
@@ -221,7 +223,9 @@ static int load(struct probe *probe)
 	s->rodata->more_mask = o->memos_more - 1;
 	s->rodata->max_frames = o->max_frames;
 	s->rodata->max_words = max_words(o);
-	choose_programs(probe);
+	choose_programs(s, o->rung, programs_of(o));
+	bpf_program__set_autoload(s->progs.process__exec, !o->trial);
+	bpf_program__set_autoload(s->progs.process__exit, !o->trial);
 	error = size_maps(probe);
 	error = error ?: heap_bpf__load(s);
 	if (error || o->trial)
@@ -272,15 +276,47 @@ void probe__free(struct probe *probe)
 	unmap_area(&probe->losses);
 	unmap_area(&probe->mappings);
 	unmap_area(&probe->rows);
+	heap_bpf__destroy(probe->late);
 	heap_bpf__destroy(probe->skeleton);
 	free(probe);
 }
 
-int probe__program(const struct probe *probe, enum program program)
+/*
+ * On session links few targets have a point that takes the plain entry program (attach.c), and the
+ * verifier needs as long for it as for the other.
+ */
+static int load_late(struct probe *probe)
 {
-	struct bpf_program *p = probe__libbpf_program(probe, program);
+	struct heap_bpf *s = heap_bpf__open();
+	struct bpf_map *map;
+	int error = s ? 0 : -errno;
 
-	return p ? bpf_program__fd(p) : -ENOENT;
+	if (error)
+		return error;
+	choose_programs(s, probe->options.rung, 1 << PROGRAM_ENTER);
+	bpf_object__for_each_map(map, s->obj)
+	{
+		const struct bpf_map *first =
+			bpf_object__find_map_by_name(probe->skeleton->obj, bpf_map__name(map));
+
+		error = error ?: bpf_map__reuse_fd(map, bpf_map__fd(first));
+	}
+	error = error ?: heap_bpf__load(s);
+	if (error)
+		heap_bpf__destroy(s);
+	else
+		probe->late = s;
+	return error;
+}
+
+int probe__program(struct probe *probe, enum program program)
+{
+	int fd = bpf_program__fd(probe__libbpf_program(probe, program)), error;
+
+	if (fd >= 0 || program != PROGRAM_ENTER)
+		return fd;
+	error = load_late(probe);
+	return error ?: bpf_program__fd(probe->late->progs.heap__enter);
 }
 
 int probe__attach_lifecycle(struct probe *probe)

@@ -16,9 +16,11 @@
 enum program {
 	PROGRAM_ENTER,
 	PROGRAM_RETURN,
+	PROGRAM_SESSION, /* both, on session links */
 	PROGRAM_LOADER,
-	PROGRAM_TRIAL,
+	PROGRAM_TRIAL_ENTER,
 	PROGRAM_TRIAL_RETURN,
+	PROGRAM_TRIAL_SESSION,
 	PROGRAMS
 };
 
@@ -29,7 +31,8 @@ void probe__free(struct probe *probe);
 /* The last lines that libbpf and the verifier said; for the one who reports a failed load. */
 const char *probe__complaint(void);
 
-int probe__program(const struct probe *probe, enum program program); /* descriptor, or -ENOENT */
+/* The descriptor, or -errno. A program that is seldom needed is loaded now. */
+int probe__program(struct probe *probe, enum program program);
 struct bpf_program *probe__libbpf_program(const struct probe *probe, enum program program);
 int probe__attach_lifecycle(struct probe *probe); /* exec and exit */
 uint64_t probe__trial_hits(const struct probe *probe);

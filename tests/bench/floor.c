@@ -22,8 +22,6 @@ static int attach(struct attachments *attachments, const struct object *object, 
 
 	if (plan__make(object, &options, &plan))
 		return 0;
-	for (size_t i = 0; i < plan.point_count; i++)
-		plan.points[i].cookie = plan.points[i].returns ? 0 : COOKIE_NO_RETURN;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", object__fd(object));
 	if (plan.point_count)
 		taken = attach__points(attachments, path, &pid, 1, plan.points, plan.point_count);

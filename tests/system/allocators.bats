@@ -52,6 +52,37 @@ throwing() {
 @test "bad_alloc on jemalloc" { WORKLOAD_ENV=(LD_PRELOAD=$LIBRARIES/libjemalloc.so.2); throwing; }
 @test "bad_alloc on tcmalloc" { WORKLOAD_ENV=(LD_PRELOAD=$LIBRARIES/libtcmalloc_minimal.so.4); throwing; }
 
+# Nor may a link of one process do anything to another that has the same code probed.
+unobserved() { # LIBRARY
+	WORKLOAD_ENV=(LD_PRELOAD="$LIBRARIES/$1")
+	workload cxx child
+	observed
+	same_sites leaf
+	finish
+}
+
+@test "bad_alloc in a child of an observed process, on jemalloc" { unobserved libjemalloc.so.2; }
+@test "bad_alloc in a child of an observed process, on tcmalloc" { unobserved libtcmalloc_minimal.so.4; }
+
+@test "bad_alloc in two processes that two memwatches observe" {
+	WORKLOAD_ENV=(LD_PRELOAD="$LIBRARIES/libjemalloc.so.2")
+	another cxx
+	workload cxx
+	observe --json --top 0 -p "$WORK" 0.3
+	"$MEMWATCH" -p "$OTHER" >"$T/view" 2>"$T/view.err" 3>&- {LINE}>&- {OTHER_LINE}>&- &
+	VIEW=$!
+	wait_for "the other is observed" has_line "$T/view.err" '^memwatch: observing'
+	echo >&"$OTHER_LINE"
+	wait_for "the other's truth" has_line "$T/other" '^\{'
+	work
+	kill -INT "$VIEW"
+	wait "$VIEW"
+	VIEW=''
+	snapshot
+	snapshot_says '.totals.live_bytes == 15301 and .totals.failed_count == 21'
+	finish
+}
+
 @test "a deleted program that has its allocator in it" {
 	cp "$W/basic-static" "$T/deleted"
 	workload "$T/deleted"

@@ -91,7 +91,7 @@ another() { # PROGRAM [ARGUMENT…]: beside the workload, on a line of its own; 
 	local program=$1
 	shift
 	mkfifo "$T/other.line"
-	"$W/$program" "$@" <"$T/other.line" >"$T/other" 2>"$T/other.err" 3>&- {LINE}>&- &
+	env "${WORKLOAD_ENV[@]}" "$W/$program" "$@" <"$T/other.line" >"$T/other" 2>"$T/other.err" 3>&- {LINE}>&- &
 	OTHER=$!
 	exec {OTHER_LINE}>"$T/other.line"
 	wait_for "the other is ready" has_line "$T/other" '^ready$'
@@ -117,10 +117,20 @@ finish() { # [STATUS]: it ends as it would have ended alone
 
 dead() { # STATUS: it has ended, or is about to
 	local status=0
-	wait_for "the workload ends" gone "$WORK"
+	wait_for "the workload ends" gone "$WORK" || say_process "$WORK"
 	wait "$WORK" || status=$?
 	WORK=''
 	equal "$1" "$status" "the workload's exit status"
+}
+
+# Where a process stands that does not go on. Always 1.
+say_process() { # PID
+	local task
+	for task in "/proc/$1/task"/*; do
+		echo "${task##*/}: $(grep -s ^State: "$task/status"), syscall $(cat "$task/syscall")"
+		sed 's/^/  /' "$task/stack"
+	done >&2
+	return 1
 }
 
 # ---- memwatch

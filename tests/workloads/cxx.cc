@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// cxx [calm]: operator new and delete in all their forms, and what fails among them. mimalloc built
-// as C aborts where others throw: calm leaves that out.
+// cxx [calm|child]: operator new and delete in all their forms, and what fails among them. mimalloc
+// built as C aborts where others throw: calm leaves that out. With child, a child has it thrown.
+#include <sys/wait.h>
+
 #include <new>
 
 #include "truth.h"
@@ -70,11 +72,24 @@ NOINLINE static int throw_some(int times)
 	return caught;
 }
 
-int main(int argc, char **)
+static bool child_catches(void)
 {
-	bool calm = argc > 1;
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(throw_some(20));
+	return waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == 20;
+}
+
+int main(int argc, char **argv)
+{
+	bool calm = argc > 1, child = calm && !strcmp(argv[1], "child");
 
 	truth__ready();
+	if (child && !child_catches())
+		return 1;
 	for (int i = 0; i < 10; i++) {
 		by_new(100 + i);
 		by_new_array(200 + i);
