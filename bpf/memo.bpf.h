@@ -45,7 +45,7 @@ struct memo_more {
 	bool python_own;
 	u64 words[WALK_WORDS - MEMO_WORDS];
 	struct python_state states[PYTHON_STATES];
-	struct python_frame pythons[PYTHON_FRAMES];
+	struct python_proof pythons[PYTHON_FRAMES];
 };
 
 struct scratch { /* of one thread: a probe program can be preempted, so none of it is per CPU */
@@ -199,11 +199,16 @@ static inline bool memo__differs(struct scratch *scratch, u32 position, u64 has)
 }
 
 /* The thread states run where they ran: what was known of them is the same. */
-static inline bool more__same_states(const struct memo_more *more, struct scratch *scratch,
-				     const struct python_record *python)
+static __noinline bool more__same_states(const struct memo_more *more, struct scratch *scratch)
 {
-	u64 own = more->python_own ? python__own_state(python) : 0;
+	u32 id = scratch->book;
+	const struct python_record *python = bpf_map_lookup_elem(&pythons, &id);
+	u64 own = 0;
 
+	if (!python)
+		return false;
+	if (more->python_own)
+		own = python__own_state(python);
 	if (own && own != more->states[0].address)
 		return memo__differs(scratch, MEMO_STATES, own);
 	for (u32 i = 0; i < PYTHON_STATES; i++) {
@@ -221,25 +226,23 @@ static inline bool more__same_states(const struct memo_more *more, struct scratc
 }
 
 /* Python's frames lie on the heap: they are read again. */
-static __noinline bool more__same_python(const struct memo_more *more, struct scratch *scratch)
+static __noinline bool more__same_frames(const struct memo_more *more, struct scratch *scratch)
 {
 	u32 id = scratch->book;
 	const struct python_record *python = bpf_map_lookup_elem(&pythons, &id);
 
-	if (!python || !more__same_states(more, scratch, python))
+	if (!python)
 		return false;
 	scratch->room.marked = 0;
 	for (u32 i = 0; i < PYTHON_FRAMES; i++) {
-		const struct python_frame *old = &more->pythons[i];
+		const struct python_proof *old = &more->pythons[i];
 		struct python_frame frame = {};
 
 		if (i >= more->python_count)
 			break;
 		if (!python__read(python, old->frame, &scratch->room, &frame))
 			return false;
-		if (frame.back != old->back || frame.code != old->code ||
-		    frame.instruction != old->instruction || frame.identity != old->identity ||
-		    frame.marker != old->marker)
+		if (python__contents(&frame) != old->contents)
 			return memo__differs(scratch, MEMO_FRAMES + i,
 					     frame.instruction ^ frame.identity);
 	}
@@ -274,7 +277,8 @@ static inline bool memo__holds(const struct memo *memo, const struct memo_more *
 		return false;
 	if (memo->uses_rbp && memo->rbp != scratch->rbp)
 		return memo__differs(scratch, MEMO_RBP, scratch->rbp);
-	return !more || !more->python_states || more__same_python(more, scratch);
+	return !more || !more->python_states ||
+	       (more__same_states(more, scratch) && more__same_frames(more, scratch));
 }
 
 static inline void book__count_state(struct book *book, u32 state)

@@ -109,6 +109,13 @@ __noinline bool python__read(const struct python_record *python, u64 address,
 	return python__identify(python, room, frame->code, &frame->identity);
 }
 
+static inline u64 python__contents(const struct python_frame *frame)
+{
+	u64 hash = mix(mix(frame->back, frame->code), frame->instruction);
+
+	return mix(hash, (u64)frame->marker << 32 | frame->identity);
+}
+
 /* The instruction as an offset into the code's bytes. */
 static inline u64 python__offset(const struct python_record *python,
 				 const struct python_frame *frame)
@@ -156,7 +163,8 @@ static inline void walk__note_python(struct walk *walk, const struct python_fram
 		walk->word_count = WALK_WORDS + 1; /* too deep for a memo */
 		return;
 	}
-	walk->pythons[n] = *frame;
+	walk->pythons[n].frame = frame->frame;
+	walk->pythons[n].contents = python__contents(frame);
 	walk->python_count = n + 1;
 }
 

@@ -12,7 +12,7 @@
 enum {
 	WALK_WORDS = 160,        /* stack words that a memo can hold */
 	ROW_STEPS = 16,          /* up to 65536 rows a page: one for each byte */
-	PYTHON_FRAMES = 32,      /* Python frames that a memo can hold */
+	PYTHON_FRAMES = 96,      /* Python frames that a memo can hold */
 	PYTHON_FIELD = 127,      /* mask of a field's place in python_room */
 	PYTHON_BYTES = PYTHON_FIELD + 1 + sizeof(((struct python_marks *)0)->parts),
 	PYTHON_STATES = 3,       /* thread states of CPython in one stack: one for most programs */
@@ -23,6 +23,10 @@ struct python_frame { /* what one frame of CPython holds; `frame` is its address
 	u64 frame, code, back, instruction;
 	u32 identity;
 	u32 marker;
+};
+
+struct python_proof { /* that a frame holds what it held; `contents` is a hash of all of that */
+	u64 frame, contents;
 };
 
 struct python_text { /* the head of a str, from its length on */
@@ -98,7 +102,7 @@ struct walk {
 	bool python_own;     /* and is states[0] */
 	bool in_python;      /* the list's next frame ran in the evaluator's frame just noted */
 	u64 words[WALK_WORDS]; /* upper 16 bits: distance from slot, in words */
-	struct python_frame pythons[PYTHON_FRAMES];
+	struct python_proof pythons[PYTHON_FRAMES];
 	struct stack_record record;
 };
 

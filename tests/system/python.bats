@@ -63,3 +63,23 @@ sys.exit(7)'
 
 @test "a hundred Python frames fit into 127 frames" { deep 100 null; }
 @test "a Python frame is one frame of --max-depth" { deep 10 '"truncated"' --max-depth 15; }
+
+@test "eighty Python frames are known again, and told from those of another line far above" {
+	[[ -x /usr/bin/python3.11 ]] || skip "/usr/bin/python3.11 is not there"
+	workload /usr/bin/python3.11 -S -E -c 'import sys
+def down(n): return down(n - 1) if n else bytearray(70000)
+def one(): down(79)
+def two():
+    down(79)
+    down(79)
+print("ready", flush=True); sys.stdin.readline()
+for i in range(500): one(); two()
+print("{}", flush=True); sys.stdin.readline()
+sys.exit(7)'
+	observed -v --depth 0
+	snapshot_says '[.sites[] | select(.alloc_bytes == 500 * 70001) | select(.end == null)
+		| [.stack[] | select(.kind == "python" and .function != "down") | "\(.function):\(.line)"][0]]
+		| sort == ["one:3", "two:5", "two:6"]'
+	(($(sed -n 's/.* \([0-9]*\) stacks were walked.*/\1/p' "$T/err") < 300))
+	finish
+}
