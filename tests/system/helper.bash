@@ -71,7 +71,12 @@ has_line() { # FILE REGULAR-EXPRESSION [NUMBER of such lines]
 	return 1
 }
 
-gone() { ! kill -0 "$1" 2>/dev/null; }
+# A zombie has ended, though the shell may not have heard of it yet; not if that is the main thread alone.
+gone() { # PID
+	local stat tasks=("/proc/$1/task"/*)
+	kill -0 "$1" 2>/dev/null || return 0
+	read -r stat <"/proc/$1/stat" && [[ $stat = *") Z "* && ${#tasks[@]} = 1 ]]
+} 2>/dev/null
 
 # ---- the workload
 
