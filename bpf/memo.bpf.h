@@ -9,7 +9,6 @@
 #include "python.bpf.h"
 
 enum {
-	MEMO_WINDOW = 7168, /* bytes of stack read at once: in the room of a walk */
 	MEMO_FIRST = 128, /* words that are read when nothing tells how many will be needed */
 	MEMO_SLACK = 64, /* words: saved frame pointers are noted late, when they are used */
 	MEMO_DEPTH = 6,  /* memos that are looked at for one call */
@@ -43,6 +42,7 @@ struct memo_more {
 	u32 owner; /* its index */
 	u32 python_states, python_count;
 	bool python_own;
+	u64 pythons_low; /* struct walk's */
 	u64 words[WALK_WORDS - MEMO_WORDS];
 	struct python_state states[PYTHON_STATES];
 	struct python_proof pythons[PYTHON_FRAMES];
@@ -61,6 +61,7 @@ struct scratch { /* of one thread: a probe program can be preempted, so none of 
 			u32 first;    /* where the window begins, in words above the slot */
 			u32 position; /* see memo__differs */
 			u64 differs;
+			u64 size; /* of CPython's frames that the window has then */
 			struct python_room room;
 		};
 		struct walk walk;
@@ -225,6 +226,25 @@ static __noinline bool more__same_states(const struct memo_more *more, struct sc
 	return own || !more->python_own;
 }
 
+/*
+ * From 3.11 on the frames of a thread lie one behind the other, but for generators': one read takes
+ * as many as the window has room for. How many bytes.
+ */
+static __noinline u64 more__look(const struct memo_more *more, struct scratch *scratch,
+				 const struct python_record *python)
+{
+	u64 low = more->pythons_low, size = more->pythons[0].frame - low;
+
+	if (!size || python->layout == PYTHON_FRAME_OBJECTS)
+		return 0;
+	scratch->words = 0; /* of the stack, there are none any more */
+	size += python->frame_size & PYTHON_FIELD;
+	asm volatile("" : "+r"(size)); /* one register for check and use */
+	if (size > MEMO_WINDOW || bpf_probe_read_user(scratch->window, size, (const void *)low))
+		return 0;
+	return size;
+}
+
 /* Python's frames lie on the heap: they are read again. */
 static __noinline bool more__same_frames(const struct memo_more *more, struct scratch *scratch)
 {
@@ -234,15 +254,23 @@ static __noinline bool more__same_frames(const struct memo_more *more, struct sc
 	if (!python)
 		return false;
 	scratch->room.marked = 0;
+	scratch->size = more__look(more, scratch, python);
 	for (u32 i = 0; i < PYTHON_FRAMES; i++) {
-		const struct python_proof *old = &more->pythons[i];
+		const struct python_bytes *bytes = NULL;
 		struct python_frame frame = {};
+		u64 address, place;
 
 		if (i >= more->python_count)
 			break;
-		if (!python__read(python, old->frame, &scratch->room, &frame))
+		address = more->pythons[i].frame;
+		place = address - more->pythons_low;
+		if (place < scratch->size && place <= MEMO_WINDOW - sizeof(*bytes)) {
+			asm volatile("" : "+r"(place)); /* not added before it is checked */
+			bytes = (const void *)scratch->window + place;
+		}
+		if (!python__read(python, address, bytes, &scratch->room, &frame))
 			return false;
-		if (python__contents(&frame) != old->contents)
+		if (python__contents(&frame) != more->pythons[i].contents)
 			return memo__differs(scratch, MEMO_FRAMES + i,
 					     frame.instruction ^ frame.identity);
 	}
@@ -312,6 +340,7 @@ static inline bool more__write(u32 owner, u64 owner_sequence, const struct walk 
 	/* A helper copies what clang will not inline. */
 	if (walk->python_states)
 		bpf_probe_read_kernel(more->states, sizeof(more->states), walk->states);
+	more->pythons_low = walk->pythons_low;
 	if (walk->python_count)
 		bpf_probe_read_kernel(more->pythons, sizeof(more->pythons), walk->pythons);
 	if (walk->word_count > MEMO_WORDS)

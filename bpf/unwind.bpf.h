@@ -17,6 +17,7 @@ enum {
 	PYTHON_BYTES = PYTHON_FIELD + 1 + sizeof(((struct python_marks *)0)->parts),
 	PYTHON_STATES = 3,       /* thread states of CPython in one stack: one for most programs */
 	NEAR_WORDS = 24,         /* of the stack, that a walk reads at once */
+	MEMO_WINDOW = 7168,      /* bytes that a check of a memo reads at once, in a walk's room */
 };
 
 struct python_frame { /* what one frame of CPython holds; `frame` is its address */
@@ -32,6 +33,10 @@ struct python_proof { /* that a frame holds what it held; `contents` is a hash o
 struct python_text { /* the head of a str, from its length on */
 	u64 length, hash;
 	u32 state, zero;
+};
+
+struct python_bytes { /* of a frame, with its fields in place */
+	u8 bytes[PYTHON_FIELD + 1];
 };
 
 struct python_room { /* what is being read: not on the BPF stack, which is small in 6.1 */
@@ -98,6 +103,7 @@ struct walk {
 	struct python_search search; /* here, for 6.1 allows little stack */
 	struct python_room python_room;
 	u32 python_count;
+	u64 pythons_low; /* the lowest of their addresses that one window reaches from the first */
 	bool python_begun;   /* the thread's own state was looked at */
 	bool python_own;     /* and is states[0] */
 	bool in_python;      /* the list's next frame ran in the evaluator's frame just noted */
