@@ -118,7 +118,7 @@ static struct frame native_frame(const struct object *object, uint64_t offset,
 }
 
 /* The frames of one captured frame that lies in a file; named once. */
-static const struct named_frame *name_native(struct namer *namer, uint64_t word)
+static struct named_frame *name_native(struct namer *namer, uint64_t word)
 {
 	struct object *object = objects__by_id(namer->objects, FRAME_OBJECT(word));
 	uint64_t offset = FRAME_OFFSET(word);
@@ -190,6 +190,17 @@ void namer__new_turn(struct namer *namer)
 		if (code->turn != namer->turn)
 			drop_code(namer, code);
 	namer->turn++;
+}
+
+/*
+ * To where a handler returns: glibc's __restore_rt, a static function, in a file without .symtab.
+ * The walk knew it for what it is, for its caller is the instruction that was interrupted. In gdb's
+ * words.
+ */
+static void name_signal(struct named_frame *named)
+{
+	if (named && !named->frames[0].function)
+		named->frames[0].function = "<signal handler called>";
 }
 
 static int make_room(struct named_stack *stack, size_t *capacity, size_t count)
@@ -319,7 +330,12 @@ static int fill(struct namer *namer, struct named_stack *stack, const struct sta
 
 			error = append_python(namer, stack, &capacity, word, next, pid);
 		} else {
-			error = append_native(stack, &capacity, name_native(namer, word));
+			struct named_frame *named = name_native(namer, word);
+
+			if (i + 1 < record->count &&
+			    FRAME_TAG(record->frames[i + 1]) == FRAME_TAG_EXACT)
+				name_signal(named);
+			error = append_native(stack, &capacity, named);
 		}
 	}
 	stack->stack.frames = stack->frames;

@@ -42,6 +42,8 @@ load helper
 	observed
 	same_sites
 	same_totals
+	snapshot_says '[.sites[] | select(.stack[0].function == "in_handler").stack[1:3] | map(.function)]
+		| length > 0 and all(.[]; .[0] == "handler" and (.[1] | IN("<signal handler called>", "__restore_rt")))'
 	finish
 }
 
