@@ -27,8 +27,9 @@ struct thread {
 	u64 length;     /* mremap: of the old range */
 	u32 site;
 	u32 protection, flags;
-	/* the block that was freed last, and where that call returns; until the thread allocates */
-	u64 freed, freed_slot;
+	/* the block that was freed last, by which code, and where that returns; until the
+	 * thread allocates */
+	u64 freed, freed_ip, freed_slot;
 	bool has_block; /* `block` was taken off the books by this call */
 	u32 moved_pages; /* see code__moves; 0: nothing was */
 	u64 moved;
@@ -127,6 +128,7 @@ static __noinline bool thread__is_nested(struct thread *thread, struct book *boo
 	if (slot == thread->slot)
 		return armed;
 	thread->scratch.upper = thread->slot;
+	thread->scratch.callee = 0;
 	return stack__leads_to(&thread->scratch, thread->book, book, slot, rbp) != REACH_NO;
 }
 
@@ -162,11 +164,24 @@ static __noinline bool free__is_unmatched(struct thread *thread, struct book *bo
 	if (!thread || !book)
 		return false;
 	thread->scratch.upper = thread->freed_slot;
+	thread->scratch.callee = thread->freed_ip;
 	if (thread->freed && slot < thread->freed_slot && thread->freed_slot - slot <= NEST_BYTES &&
 	    stack__leads_to(&thread->scratch, thread->book, book, slot, rbp) == REACH_YES)
 		return false;
 	thread->scratch.upper = ip;
 	return !stack__stays_inside(&thread->scratch, thread->book, book, slot, rbp);
+}
+
+/*
+ * The free that is under way has jumped to another one, with the block that its header is in front
+ * of: there the stack is that of a second free, of what lies just below.
+ */
+static inline bool free__goes_on(const struct thread *thread, u64 address, u64 slot, u64 ip)
+{
+	enum { HEADER_MAX = 64 };
+
+	return thread->freed && slot == thread->freed_slot && ip != thread->freed_ip &&
+	       address < thread->freed && thread->freed - address <= HEADER_MAX;
 }
 
 static inline void free__enter(struct thread *thread, struct book *book, struct pt_regs *regs,
@@ -177,15 +192,19 @@ static inline void free__enter(struct thread *thread, struct book *book, struct 
 
 	if (!address)
 		return;
-	if (block__take(thread->book, address, &block))
+	if (block__take(thread->book, address, &block)) {
 		block__settle(book, &block);
-	else if (address == thread->freed) /* by way of another free: cfree, operator delete */
+	} else if (address == thread->freed) { /* by way of another free: cfree, operator delete */
+		thread->freed_ip = regs->ip;
 		return;
-	else if (!free__is_unmatched(thread, book, slot, regs->bp, regs->ip))
+	} else if (free__goes_on(thread, address, slot, regs->ip) ||
+		   !free__is_unmatched(thread, book, slot, regs->bp, regs->ip)) {
 		return;
-	else
+	} else {
 		__sync_fetch_and_add(&book->unmatched_frees, 1);
+	}
 	thread->freed = address;
+	thread->freed_ip = regs->ip;
 	thread->freed_slot = slot;
 }
 

@@ -49,7 +49,7 @@ struct memo_more {
 };
 
 struct scratch { /* of one thread: a probe program can be preempted, so none of it is per CPU */
-	u64 upper; /* see stack__leads_to */
+	u64 upper, callee; /* see stack__leads_to */
 	u64 ahead; /* words of stack that the memo before took; see stack__look */
 	union {
 		struct { /* to check memos; then there is no walk yet */

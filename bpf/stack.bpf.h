@@ -199,6 +199,7 @@ enum reach_answer { REACH_NO, REACH_UNKNOWN, REACH_YES };
 struct reach {
 	struct walk *walk;
 	u64 slot;       /* walk__reach: of the frame that is looked for */
+	u64 callee;     /* the object of its callee has this address; 0: any */
 	u32 home;       /* walk__inside: the object that is not to be left */
 	u32 object;     /* of the frame that was last */
 	enum reach_answer answer;
@@ -220,6 +221,14 @@ static __noinline enum step reach__step(struct reach *reach)
 	return walk->record.pointers ? STEP_BROKEN : step;
 }
 
+/* The mapping is still that of the frame from which the last step was made. */
+static inline bool reach__is_callee(const struct reach *reach)
+{
+	const struct mapping_record *mapping = &reach->walk->mapping;
+
+	return !reach->callee || (reach->callee >= mapping->start && reach->callee < mapping->end);
+}
+
 static long walk__reach(u32 unused, struct reach *reach)
 {
 	enum step step = reach__step(reach);
@@ -227,14 +236,18 @@ static long walk__reach(u32 unused, struct reach *reach)
 
 	if (step == STEP_BROKEN)
 		reach->answer = REACH_UNKNOWN;
+	else if (slot == reach->slot && reach__is_callee(reach))
+		reach->answer = REACH_YES;
 	else
-		reach->answer = slot == reach->slot ? REACH_YES : REACH_NO;
+		reach->answer = REACH_NO;
 	return step != STEP_ON || slot >= reach->slot;
 }
 
 /*
  * Whether the call whose return address is in `slot` was made, however indirectly, by the one whose
- * is in scratch->upper (a BPF function has five arguments).
+ * is in scratch->upper (a BPF function has five arguments). By now that may be of another call from
+ * the same frame: scratch->callee, if not 0, is code of the one that is meant, and tells it from
+ * code of other files.
  */
 static __noinline enum reach_answer stack__leads_to(struct scratch *scratch, u32 id,
 						    struct book *book, u64 slot, u64 rbp)
@@ -245,6 +258,7 @@ static __noinline enum reach_answer stack__leads_to(struct scratch *scratch, u32
 	if (!book || !scratch || !user__read(slot, &pc))
 		return REACH_UNKNOWN;
 	reach.slot = scratch->upper;
+	reach.callee = scratch->callee;
 	reach.walk = &scratch->walk;
 	walk__start(&scratch->walk, id, book, slot, pc, rbp);
 	bpf_loop(MEMWATCH_MAX_WORDS, walk__reach, &reach, 0);

@@ -29,6 +29,20 @@ load helper
 	finish
 }
 
+@test "so they are with blocks that have a header" {
+	local library
+	for library in libheader libheader-jump; do
+		echo "# $library" >&2
+		WORKLOAD_ENV=(LD_PRELOAD="$W/$library.so")
+		workload preexisting 123 0
+		observed
+		same_sites
+		snapshot_says '.totals.unmatched_frees == 123'
+		finish
+		rm -f "$T/line"
+	done
+}
+
 @test "resizing a block older than the observer frees one unmatched" {
 	workload preexisting 10 40
 	observed

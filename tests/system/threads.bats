@@ -36,12 +36,17 @@ hammered() { # PROGRAM THREADS ROUNDS
 }
 
 @test "blocks with a header: what the program frees is not what its allocator frees" {
-	WORKLOAD_ENV=(LD_PRELOAD="$W/libheader.so")
-	workload thread_exit
-	observed
-	same_sites known
-	snapshot_says '.totals.unmatched_frees == 0'
-	finish
+	local library
+	for library in libheader libheader-jump; do
+		echo "# $library" >&2
+		WORKLOAD_ENV=(LD_PRELOAD="$W/$library.so")
+		workload thread_exit
+		observed
+		same_sites known
+		snapshot_says '.totals.unmatched_frees == 0'
+		finish
+		rm -f "$T/line"
+	done
 }
 
 @test "a target at full speed when memwatch comes, and when it goes" {

@@ -21,6 +21,20 @@ NOINLINE static struct block resized(void *address, size_t size)
 	return block__new(&tally_resized, realloc(address, size), size);
 }
 
+/* Its return address comes to be where that of the call of free before was. */
+NOINLINE static void free_next(int next)
+{
+	free(old[next]);
+	__asm__ volatile("");
+}
+
+NOINLINE static void free_two(int next)
+{
+	free(old[next]);
+	free_next(next + 1);
+	__asm__ volatile("");
+}
+
 int main(int argc, char **argv)
 {
 	int freed = argc > 1 ? atoi(argv[1]) : 0, reallocated = argc > 2 ? atoi(argv[2]) : 0;
@@ -33,6 +47,8 @@ int main(int argc, char **argv)
 	truth__ready();
 	for (int i = 0; i < 25; i++)
 		fresh(70 + i);
+	for (; next + 1 < freed; next += 2)
+		free_two(next);
 	for (; next < freed; next++)
 		free(old[next]);
 	for (int i = 0; i < reallocated; i++)
