@@ -92,6 +92,10 @@ static void attach_object(struct watch *watch, const struct object *object,
 	else if (known->points != -ESRCH) /* has ended: that is said elsewhere */
 		log__info(watch->log, "%s: cannot be probed: %s", object__path(object),
 			  strerror(-known->points));
+	if (known->points > 0 && (size_t)known->points < plan.point_count)
+		log__info(watch->log,
+			  "%s: only %d of %zu probes were taken: some calls are not seen",
+			  object__path(object), known->points, plan.point_count);
 	known->is_allocator = plan.is_allocator;
 	plan__free(&plan);
 	attach_loader(watch, object); /* musl's libc is its loader too */
