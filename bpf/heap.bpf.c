@@ -305,7 +305,44 @@ static inline void thread__remember(struct thread *thread, struct pt_regs *regs,
 	}
 }
 
-/* An allocator's entry point was reached. True when its return is to be seen. */
+/*
+ * An allocator's entry point was reached. NULL when that is nothing to the books: the process is
+ * not observed, or the call is part of another.
+ */
+static __always_inline struct thread *call__begin(struct pt_regs *regs, u64 slot,
+						  struct book **book)
+{
+	struct thread *thread = thread__current(book);
+
+	if (!thread)
+		return NULL;
+	if (thread->moved_pages)
+		code__moved(thread, *book);
+	if (thread->kind) {
+		if (thread__is_nested(thread, *book, slot, regs->bp))
+			return NULL;
+		thread__abandon(thread, *book, slot);
+	}
+	return thread;
+}
+
+/* One that is done with when it is entered. */
+static inline void release__enter(struct pt_regs *regs, u64 cookie)
+{
+	u64 slot = regs->sp + COOKIE_STACK(cookie);
+	struct thread *thread;
+	struct book *book;
+
+	thread = call__begin(regs, slot, &book);
+	if (!thread)
+		return;
+	if (COOKIE_KIND(cookie) == ENTRY_FREE)
+		free__enter(thread, book, regs, cookie, slot);
+	else
+		unmap__enter(thread, book, argument(regs, cookie, 0), argument(regs, cookie, 1));
+}
+
+/* One that allocates. True when its return is to be seen. */
 static __noinline bool call__enter(struct pt_regs *regs, u64 cookie)
 {
 	u64 slot = regs->sp + COOKIE_STACK(cookie);
@@ -313,24 +350,9 @@ static __noinline bool call__enter(struct pt_regs *regs, u64 cookie)
 	struct thread *thread;
 	struct book *book;
 
-	thread = thread__current(&book);
+	thread = call__begin(regs, slot, &book);
 	if (!thread)
 		return false;
-	if (thread->moved_pages)
-		code__moved(thread, book);
-	if (thread->kind) {
-		if (thread__is_nested(thread, book, slot, regs->bp))
-			return false;
-		thread__abandon(thread, book, slot);
-	}
-	if (kind == ENTRY_FREE) {
-		free__enter(thread, book, regs, cookie, slot);
-		return false;
-	}
-	if (kind == ENTRY_MUNMAP) {
-		unmap__enter(thread, book, argument(regs, cookie, 0), argument(regs, cookie, 1));
-		return false;
-	}
 	if (kind == ENTRY_MREMAP) {
 		code__moves(thread, book, argument(regs, cookie, 0), argument(regs, cookie, 1));
 		if (!book->mapped)
@@ -462,6 +484,13 @@ int heap__enter(struct pt_regs *regs)
 	return 0;
 }
 
+SEC("uprobe")
+int heap__release(struct pt_regs *regs)
+{
+	release__enter(regs, bpf_get_attach_cookie(regs));
+	return 0;
+}
+
 SEC("uretprobe")
 int heap__return(struct pt_regs *regs)
 {
@@ -549,10 +578,7 @@ int trial__return(void *regs)
 }
 
 SEC("uprobe")
-int trial__session(struct pt_regs *regs)
+int trial__session(void *regs)
 {
-	u32 kind = COOKIE_KIND(bpf_get_attach_cookie(regs));
-
-	trial__count();
-	return kind == ENTRY_FREE || kind == ENTRY_MUNMAP; /* as in heap__session, no return */
+	return trial__count();
 }

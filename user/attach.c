@@ -150,38 +150,48 @@ static int link_program(struct attachments *a, enum program program, const struc
 }
 
 /*
- * A session's link sees both ends of a call; else the returns have a link of their own, and get it
- * first: an entry whose return is not seen would be remembered for nothing.
+ * Only a call whose return is to be seen is in a session. There the kernel replaces the word at the
+ * stack pointer in every process in which the code is probed, by another link or because it was
+ * forked from ours: for those a session's program is not run, and that counts as the 0 which arms a
+ * return probe (uprobe_multi_link_handler, 6.18). Behind a `push` that word is the caller's
+ * register, and what is thrown does not get past a return probe: the process ends.
  */
-static int link_alike(struct attachments *a, struct place *place, bool returns)
+static enum program program_at(const struct attachments *a, const struct attach_point *point)
 {
-	bool trial = probe__options(a->probe)->trial;
-	int error = 0;
+	const struct probe_options *options = probe__options(a->probe);
+	enum entry_kind kind = COOKIE_KIND(point->cookie);
 
-	if (place->session)
-		return link_program(a, trial ? PROGRAM_TRIAL_SESSION : PROGRAM_SESSION, place);
-	place->returns = returns;
-	if (returns)
-		error = link_program(a, trial ? PROGRAM_TRIAL_RETURN : PROGRAM_RETURN, place);
-	place->returns = false;
-	return error < 0 ? error
-			 : link_program(a, trial ? PROGRAM_TRIAL_ENTER : PROGRAM_ENTER, place);
+	if (point->returns && options->rung == RUNG_SESSION)
+		return options->trial ? PROGRAM_TRIAL_SESSION : PROGRAM_SESSION;
+	if (options->trial)
+		return PROGRAM_TRIAL_ENTER;
+	if (kind == ENTRY_FREE || kind == ENTRY_MUNMAP)
+		return PROGRAM_RELEASE;
+	return PROGRAM_ENTER;
 }
 
 /*
- * What may throw must not be in a session, nor its exits. There the kernel replaces the return
- * address in every process in which the code is probed, by another link or because it was forked
- * from ours: for those a session's program is not run, and that counts as the 0 which arms a return
- * probe (uprobe_multi_link_handler, 6.18). An exception does not get past it: the process ends.
+ * A session's link sees both ends of a call; else the returns have a link of their own, and get it
+ * first: an entry whose return is not seen would be remembered for nothing.
  */
-static bool suits_session(const struct attach_point *point)
+static int link_alike(struct attachments *a, struct place *place, const struct attach_point *point)
 {
-	return !(point->cookie & (COOKIE_EXIT | COOKIE_NO_RETURN));
+	enum program program = program_at(a, point);
+	bool trial = probe__options(a->probe)->trial;
+	int error = 0;
+
+	place->session = program == PROGRAM_SESSION || program == PROGRAM_TRIAL_SESSION;
+	place->returns = point->returns && !place->session;
+	if (place->returns)
+		error = link_program(a, trial ? PROGRAM_TRIAL_RETURN : PROGRAM_RETURN, place);
+	place->returns = false;
+	return error < 0 ? error : link_program(a, program, place);
 }
 
-static bool are_alike(const struct attach_point *a, const struct attach_point *b)
+static bool are_alike(const struct attachments *a, const struct attach_point *one,
+		      const struct attach_point *other)
 {
-	return a->returns == b->returns && suits_session(a) == suits_session(b);
+	return one->returns == other->returns && program_at(a, one) == program_at(a, other);
 }
 
 static int link_points(struct attachments *a, struct place *place,
@@ -192,16 +202,14 @@ static int link_points(struct attachments *a, struct place *place,
 	int error = offsets && cookies ? 0 : -ENOMEM, taken = 0;
 
 	for (size_t i = 0; i < count && error != -ENOMEM; i += place->count) {
-		for (size_t n = i; n < count && are_alike(points + n, points + i); n++) {
+		for (size_t n = i; n < count && are_alike(a, points + n, points + i); n++) {
 			offsets[n] = points[n].offset;
 			cookies[n] = points[n].cookie;
 			place->count = n - i + 1;
 		}
 		place->offsets = offsets + i;
 		place->cookies = cookies + i;
-		place->session = probe__options(a->probe)->rung == RUNG_SESSION &&
-				 suits_session(points + i);
-		error = link_alike(a, place, points[i].returns);
+		error = link_alike(a, place, points + i);
 		if (error > 0)
 			taken += error;
 	}

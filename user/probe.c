@@ -105,6 +105,7 @@ static struct bpf_program *program_in(const struct heap_bpf *s, enum program pro
 	struct bpf_program *const programs[PROGRAMS] = {
 		[PROGRAM_ENTER] = s->progs.heap__enter,
 		[PROGRAM_RETURN] = s->progs.heap__return,
+		[PROGRAM_RELEASE] = s->progs.heap__release,
 		[PROGRAM_SESSION] = s->progs.heap__session,
 		[PROGRAM_LOADER] = s->progs.loader__change,
 		[PROGRAM_TRIAL_ENTER] = s->progs.trial__enter,
@@ -129,7 +130,7 @@ static unsigned int programs_of(const struct probe_options *o) /* bits */
 	if (o->trial)
 		return 1 << PROGRAM_TRIAL_ENTER |
 		       1 << (session ? PROGRAM_TRIAL_SESSION : PROGRAM_TRIAL_RETURN);
-	return 1 << PROGRAM_LOADER |
+	return 1 << PROGRAM_LOADER | 1 << PROGRAM_RELEASE |
 	       (session ? 1 << PROGRAM_SESSION : 1 << PROGRAM_ENTER | 1 << PROGRAM_RETURN);
 }
 

@@ -16,6 +16,7 @@
 enum program {
 	PROGRAM_ENTER,
 	PROGRAM_RETURN,
+	PROGRAM_RELEASE, /* at the entry of a call that only frees */
 	PROGRAM_SESSION, /* both, on session links */
 	PROGRAM_LOADER,
 	PROGRAM_TRIAL_ENTER,

@@ -106,6 +106,17 @@ finish_early() {
 	release
 	finish
 }
+
+@test "a child of an observed process, whose free is probed behind a push" {
+	WORKLOAD_ENV=(LD_PRELOAD="$W/libpushed.so")
+	workload forks
+	observe --json -p "$WORK" 0.3
+	release
+	wait_for "both truths" two_truths
+	snapshot
+	release
+	finish
+}
 two_truths() { has_line "$T/truth" '^\{' 2; }
 
 @test "a target that exits while memwatch attaches, again and again" {
