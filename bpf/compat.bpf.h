@@ -43,4 +43,22 @@ __noinline u64 trampoline__original(u64 slot)
 	return found;
 }
 
+/*
+ * Has a signal interrupted a call whose return probe is armed, and does its handler run on a stack
+ * of its own? When that stack lies above, to arm another return probe would end the thread: the
+ * kernel takes what is armed below the stack pointer for left by longjmp, forgets it, and sends
+ * SIGILL when it returns (cleanup_return_instances and handle_trampoline, kernel/events/uprobes.c).
+ */
+static __noinline bool trampoline__is_interrupted(u64 slot)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	u64 base = task->sas_ss_sp, size = task->sas_ss_size;
+	struct return_instance *instance;
+
+	if (slot - base >= size)
+		return false;
+	instance = BPF_CORE_READ(task, utask, return_instances);
+	return instance && BPF_CORE_READ(instance, stack) - base >= size;
+}
+
 #endif

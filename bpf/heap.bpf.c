@@ -321,7 +321,8 @@ static __always_inline struct thread *call__begin(struct pt_regs *regs, u64 slot
 	if (thread->kind) {
 		if (thread__is_nested(thread, *book, slot, regs->bp))
 			return NULL;
-		thread__abandon(thread, *book, slot);
+		if (!trampoline__is_interrupted(slot))
+			thread__abandon(thread, *book, slot);
 	}
 	return thread;
 }
@@ -357,6 +358,10 @@ static __noinline bool call__enter(struct pt_regs *regs, u64 cookie)
 		code__moves(thread, book, argument(regs, cookie, 0), argument(regs, cookie, 1));
 		if (!book->mapped)
 			return false;
+	}
+	if (trampoline__is_interrupted(slot)) {
+		__sync_fetch_and_add(&book->inflight, 1);
+		return false;
 	}
 	thread__remember(thread, regs, cookie);
 	thread->slot = slot;

@@ -124,6 +124,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 	struct uprobe_task *utask;
+	unsigned long sas_ss_sp, sas_ss_size; /* sigaltstack */
 	struct thread_struct thread;
 	char comm[16]; /* TASK_COMM_LEN */
 };

@@ -81,6 +81,23 @@ finish_early() {
 	finish
 }
 
+# A handler's call that interrupts another is lost, and said to be; the other is not. On a C library of its own: what
+# else probes the machine's arms return probes in every process, and knows nothing of handlers.
+interrupted() { # WHERE
+	cp -L "$LIBRARIES/libc.so.6" "$T"
+	WORKLOAD_ENV=(LD_LIBRARY_PATH="$T")
+	workload handlers "$1"
+	observe --json --top 0 -p "$WORK" 0.3
+	work
+	snapshot
+	equal "$(grep '^{' "$T/truth" | jq .sites.churned.alloc_count)" \
+		"$(jq '[.sites[] | select(.stack[0].function == "churned").alloc_count] | add' "$SNAPSHOT")" "blocks"
+	finish
+}
+
+@test "malloc is interrupted, and the handler maps memory on a stack above" { interrupted above; }
+@test "malloc is interrupted, and the handler maps memory on a stack below" { interrupted below; }
+
 @test "with -p the other processes' code stays as it was" {
 	workload basic
 	another shapes
