@@ -5,7 +5,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +132,19 @@ int process__namespace(uint32_t *inode)
 int process__list(pid_t **pids, size_t *count)
 {
 	return proc__numbers("/proc", pids, count);
+}
+
+bool process__is_translated(pid_t pid)
+{
+	char link[PROC_PATH], path[PATH_MAX];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
+	length = readlink(link, path, sizeof(path) - 1);
+	if (length < 0)
+		return false;
+	path[length] = '\0';
+	return !fnmatch("*/valgrind/*-amd64-linux", path, 0);
 }
 
 int process__comm(pid_t pid, char comm[COMM_SIZE])

@@ -49,6 +49,12 @@ struct process_status {
 };
 int process__status(pid_t pid, struct process_status *status);
 
+/*
+ * Whether valgrind runs the process's program. It reads the code as it is and makes other code of
+ * it: what is a probe for the kernel is a breakpoint there, and the program ends by SIGTRAP.
+ */
+bool process__is_translated(pid_t pid);
+
 /* Every process's pid in /proc, ascending; the caller frees. */
 int process__list(pid_t **pids, size_t *count);
 

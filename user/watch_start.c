@@ -59,6 +59,15 @@ static int enter_namespace(struct watch *watch)
 	return error;
 }
 
+static bool is_translated(pid_t pid)
+{
+	if (!process__is_translated(pid))
+		return false;
+	log__error("process %d is run by valgrind, and would end at the first probe that it meets",
+		   pid);
+	return true;
+}
+
 static int check_pid(pid_t pid)
 {
 	struct process_status status;
@@ -77,7 +86,7 @@ static int check_pid(pid_t pid)
 			   status.tgid);
 	else if (pid == getpid())
 		log__error("memwatch does not observe itself");
-	else
+	else if (!is_translated(pid))
 		return 0;
 	return -EINVAL;
 }
@@ -129,27 +138,37 @@ static int prepare_targets(struct watch *watch)
 	return 0;
 }
 
-static int prepare_system(struct watch *watch)
+/* Opens its book, if it is to be observed. */
+static int prepare_process(struct watch *watch, pid_t pid)
 {
 	struct process_status status;
 	char comm[COMM_SIZE];
+	int error;
+
+	if (pid == getpid() || process__status(pid, &status) || status.state != PROCESS_ALIVE ||
+	    process__comm(pid, comm) || !watch__wants(watch, comm))
+		return 0;
+	error = watch__open(watch, pid);
+	if (error == -ESRCH || error == -ENOENT || error == -EACCES || error == -EPERM)
+		return 0; /* it has ended, or is not ours to look at */
+	if (error)
+		log__error("process %d: %s", pid, strerror(-error));
+	return error;
+}
+
+static int prepare_system(struct watch *watch)
+{
 	pid_t *pids;
 	size_t count;
 	int error = process__list(&pids, &count);
 
-	for (size_t i = 0; i < count && !error; i++) {
-		if (pids[i] == getpid() || process__status(pids[i], &status) ||
-		    status.state != PROCESS_ALIVE || process__comm(pids[i], comm) ||
-		    !watch__wants(watch, comm))
-			continue;
-		error = watch__open(watch, pids[i]);
-		if (error == -ESRCH || error == -ENOENT || error == -EACCES || error == -EPERM)
-			error = 0; /* it has ended, or is not ours to look at */
-	}
-	if (error)
+	if (error) {
 		log__error("the processes cannot be listed: %s", strerror(-error));
-	else
-		free(pids);
+		return error;
+	}
+	for (size_t i = 0; i < count && !error; i++)
+		error = is_translated(pids[i]) ? -EPERM : prepare_process(watch, pids[i]);
+	free(pids);
 	return error;
 }
 

@@ -33,6 +33,21 @@ no_pid() { cat /proc/sys/kernel/pid_max; }
 	finish
 }
 
+@test "a program that valgrind runs is left alone" {
+	command -v valgrind >/dev/null || skip "valgrind is not installed"
+	mkfifo "$T/other.line"
+	valgrind -q --tool=none "$W/basic-static" <"$T/other.line" >"$T/other" 2>"$T/other.err" 3>&- {LINE}>&- &
+	OTHER=$!
+	exec {OTHER_LINE}>"$T/other.line"
+	wait_for "it is ready" has_line "$T/other" '^ready$'
+	complains 1 -p "$OTHER"
+	grep -q valgrind "$T/err"
+	complains 1 -n 'no such name'
+	grep -q valgrind "$T/err"
+	echo >&"$OTHER_LINE"
+	wait_for "the truth" has_line "$T/other" '^\{'
+}
+
 @test "a kernel thread" {
 	local pid
 	pid=$(pgrep -x kthreadd) || skip "no kernel thread in sight"
