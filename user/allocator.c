@@ -306,6 +306,18 @@ static int settle(struct found *found, struct elf_code *code)
 	return 0;
 }
 
+/*
+ * A sanitizer keeps with each block the stack of the call, which would end at an armed return. A
+ * leak that is suppressed by a function's name would not be any more, and the program's exit status
+ * be another.
+ */
+static void spare_returns(struct found *found)
+{
+	for (size_t i = 0; i < found->count; i++)
+		if (found->entries[i].kind < ENTRY_MMAP)
+			found->entries[i].may_throw = true;
+}
+
 static int compare(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;
@@ -319,6 +331,7 @@ int allocator__entries(const struct object *object, struct entry **entries, size
 	struct found found = { 0 };
 	struct elf_code *code;
 	size_t symbol_count;
+	bool sanitizer = false;
 	int err = elf_code__open(object__fd(object), &code);
 
 	*entries = NULL;
@@ -326,10 +339,14 @@ int allocator__entries(const struct object *object, struct entry **entries, size
 	if (err)
 		return err;
 	symbols = elf_code__symbols(code, &symbol_count);
-	for (size_t i = 0; i < symbol_count && !err; i++)
+	for (size_t i = 0; i < symbol_count && !err; i++) {
+		sanitizer |= !strcmp(symbols[i].name, "__sanitizer_print_stack_trace");
 		err = add(&found, code, &symbols[i]);
+	}
 	if (!err)
 		err = settle(&found, code);
+	if (sanitizer)
+		spare_returns(&found);
 	elf_code__close(code);
 	free(found.rows);
 	if (err) {

@@ -13,7 +13,7 @@
 struct entry {
 	const char *name;     /* "malloc", "operator new(unsigned long)", …; static storage */
 	enum entry_kind kind; /* what arrives in which argument */
-	bool may_throw;       /* no return probe may be armed (FACTS.md, hazard 3) */
+	bool may_throw;       /* or walks the stack: no return probe may be armed there */
 	bool uses_return;     /* the books need what it returns */
 	uint64_t address;     /* virtual address in the file */
 	uint64_t offset;      /* in the file, bytes */

@@ -81,6 +81,13 @@ finish_early() {
 	finish
 }
 
+@test "a sanitizer finds the callers of malloc as ever" {
+	workload suppressed
+	observed
+	same_sites leaf
+	finish
+}
+
 # A handler's call that interrupts another is lost, and said to be; the other is not. On a C library of its own: what
 # else probes the machine's arms return probes in every process, and knows nothing of handlers.
 interrupted() { # WHERE
