@@ -61,4 +61,21 @@ static __noinline bool trampoline__is_interrupted(u64 slot)
 	return instance && BPF_CORE_READ(instance, stack) - base >= size;
 }
 
+/*
+ * Does the program handle system calls itself (PR_SET_SYSCALL_USER_DISPATCH, 5.11) where it stands?
+ * The trampoline makes one (335, since 6.11), which the program cannot know.
+ */
+static __noinline bool trampoline__is_dispatched(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	char blocks = 0;
+
+	if (!bpf_core_field_exists(task->syscall_dispatch))
+		return false;
+	if (!task->syscall_dispatch.selector)
+		return task->syscall_dispatch.len;
+	bpf_probe_read_user(&blocks, sizeof(blocks), task->syscall_dispatch.selector);
+	return blocks;
+}
+
 #endif

@@ -359,7 +359,7 @@ static __noinline bool call__enter(struct pt_regs *regs, u64 cookie)
 		if (!book->mapped)
 			return false;
 	}
-	if (trampoline__is_interrupted(slot)) {
+	if (trampoline__is_interrupted(slot) || trampoline__is_dispatched()) {
 		__sync_fetch_and_add(&book->inflight, 1);
 		return false;
 	}

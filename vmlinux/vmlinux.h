@@ -117,6 +117,11 @@ struct thread_struct {
 	unsigned long fsbase;
 };
 
+struct syscall_user_dispatch {
+	char *selector; /* in user space */
+	unsigned long len;
+};
+
 struct task_struct {
 	unsigned int flags;
 	int pid, tgid;
@@ -125,6 +130,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct uprobe_task *utask;
 	unsigned long sas_ss_sp, sas_ss_size; /* sigaltstack */
+	struct syscall_user_dispatch syscall_dispatch;
 	struct thread_struct thread;
 	char comm[16]; /* TASK_COMM_LEN */
 };
