@@ -59,12 +59,12 @@ static int enter_namespace(struct watch *watch)
 	return error;
 }
 
-static bool is_translated(pid_t pid)
+static bool is_translated(pid_t pid, const char *help)
 {
 	if (!process__is_translated(pid))
 		return false;
-	log__error("process %d is run by valgrind, and would end at the first probe that it meets",
-		   pid);
+	log__error("process %d is run by valgrind, and would end at the first probe it meets%s",
+		   pid, help);
 	return true;
 }
 
@@ -86,7 +86,7 @@ static int check_pid(pid_t pid)
 			   status.tgid);
 	else if (pid == getpid())
 		log__error("memwatch does not observe itself");
-	else if (!is_translated(pid))
+	else if (!is_translated(pid, ""))
 		return 0;
 	return -EINVAL;
 }
@@ -167,7 +167,9 @@ static int prepare_system(struct watch *watch)
 		return error;
 	}
 	for (size_t i = 0; i < count && !error; i++)
-		error = is_translated(pids[i]) ? -EPERM : prepare_process(watch, pids[i]);
+		error = is_translated(pids[i], ": -p observes others")
+				? -EPERM
+				: prepare_process(watch, pids[i]);
 	free(pids);
 	return error;
 }
