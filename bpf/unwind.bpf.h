@@ -6,6 +6,7 @@
  * frame pointers where there are none. A walk notes every stack word on which it depended, so that
  * a memo can later prove that the same walk would end the same.
  */
+#include "maple.bpf.h"
 #include "mapping.bpf.h"
 #include "compat.bpf.h"
 
@@ -143,18 +144,37 @@ static long vma__read(struct task_struct *task, struct vm_area_struct *vma, stru
 	return 0;
 }
 
+/* What was no longer the same when it had been read was perhaps another's already. */
+static inline void vma__read_alone(u64 address, struct vma_seen *seen)
+{
+	struct vm_area_struct *vma = (struct vm_area_struct *)vma__without_lock(address);
+	u64 start;
+
+	if (!vma)
+		return;
+	vma__read(NULL, vma, seen);
+	start = seen->mapping.start;
+	if (address < start || address >= seen->mapping.end ||
+	    (u64)vma != vma__without_lock(address) || BPF_CORE_READ(vma, vm_start) != start ||
+	    (seen->mapping.object &&
+	     BPF_CORE_READ(vma, vm_pgoff) << PAGE_BITS != seen->mapping.offset))
+		__builtin_memset(seen, 0, sizeof(*seen));
+}
+
 /*
  * For as long as user space has not read the mappings (again), the kernel knows them. It does not
- * say when another thread is just changing them.
+ * say when another thread changes some, or waits to: then they are looked at as they are.
  */
 __noinline bool walk__ask_kernel(struct walk *walk, u64 address)
 {
+	enum { EBUSY = 16 };
 	struct vma_seen seen = {};
 
 	if (!walk)
 		return false;
 	walk->outdated = true;
-	bpf_find_vma(bpf_get_current_task_btf(), address, vma__read, &seen, 0);
+	if (bpf_find_vma(bpf_get_current_task_btf(), address, vma__read, &seen, 0) == -EBUSY)
+		vma__read_alone(address, &seen);
 	if (seen.unknown)
 		walk->unknown = seen;
 	else if (seen.mapping.end)

@@ -85,7 +85,12 @@ struct uprobes_state {
 	struct xol_area *xol_area;
 };
 
+struct maple_tree {
+	void *ma_root;
+};
+
 struct mm_struct {
+	struct maple_tree mm_mt;
 	struct uprobes_state uprobes_state;
 };
 
@@ -107,6 +112,7 @@ struct vm_operations_struct;
 
 struct vm_area_struct {
 	unsigned long vm_start, vm_end;
+	struct mm_struct *vm_mm;
 	unsigned long vm_flags;
 	unsigned long vm_pgoff; /* pages */
 	struct file *vm_file;

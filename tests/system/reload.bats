@@ -246,3 +246,13 @@ again() { has_line "$T/truth" '^ready$' 2; }
 		and (map(.live_bytes - .live_count * $HERE) | add == 100 * ($ELSEWHERE - $HERE))"
 	finish
 }
+
+@test "mappings that change while nobody gets their lock: stacks are whole nevertheless" {
+	workload contended "$W/libone.so"
+	observed --family heap
+	same_sites known
+	snapshot_says '.totals.alloc_count >= 1000 and .lost.broken_stacks * 100 < .totals.alloc_count'
+	snapshot_says '[.sites[] | select(.stack[0].function == "apart")]
+		| (map(.live_count) | add) == 1000 and all(.[]; has("end") | not)'
+	finish
+}
