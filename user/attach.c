@@ -132,7 +132,7 @@ static int link_program(struct attachments *a, enum program program, const struc
 	if (rung != RUNG_PERF) {
 		error = link_multi(a, fd, place);
 		if (!error || place->count == 1)
-			return error ?: 1;
+			return error ?: (int)place->count;
 	}
 	for (size_t i = 0; i < place->count; i++) {
 		struct place one = *place;
@@ -191,7 +191,8 @@ static int link_alike(struct attachments *a, struct place *place, const struct a
 static bool are_alike(const struct attachments *a, const struct attach_point *one,
 		      const struct attach_point *other)
 {
-	return one->returns == other->returns && program_at(a, one) == program_at(a, other);
+	return one->returns == other->returns && program_at(a, one) == program_at(a, other) &&
+	       (one->cookie & COOKIE_EXIT) == (other->cookie & COOKIE_EXIT);
 }
 
 static int link_points(struct attachments *a, struct place *place,
@@ -200,6 +201,7 @@ static int link_points(struct attachments *a, struct place *place,
 	uint64_t *offsets = calloc(count, sizeof(*offsets)),
 		 *cookies = calloc(count, sizeof(*cookies));
 	int error = offsets && cookies ? 0 : -ENOMEM, taken = 0;
+	bool exits_seen = true; /* so far */
 
 	for (size_t i = 0; i < count && error != -ENOMEM; i += place->count) {
 		for (size_t n = i; n < count && are_alike(a, points + n, points + i); n++) {
@@ -207,11 +209,15 @@ static int link_points(struct attachments *a, struct place *place,
 			cookies[n] = points[n].cookie;
 			place->count = n - i + 1;
 		}
+		if (points[i].cookie & COOKIE_NO_RETURN && !exits_seen)
+			continue; /* it would be remembered for nothing, too */
 		place->offsets = offsets + i;
 		place->cookies = cookies + i;
 		error = link_alike(a, place, points + i);
 		if (error > 0)
 			taken += error;
+		if (points[i].cookie & COOKIE_EXIT)
+			exits_seen = error == (int)place->count;
 	}
 	free(offsets);
 	free(cookies);

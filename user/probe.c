@@ -27,6 +27,7 @@ struct area { /* a map's values, mapped */
 struct probe {
 	struct heap_bpf *skeleton;
 	struct heap_bpf *late; /* a program that was loaded when it was first needed */
+	int late_error;        /* why it was not */
 	struct probe_options options;
 	struct ring_buffer *ring;
 	struct area books, sites, mappings, rows, losses;
@@ -312,12 +313,12 @@ static int load_late(struct probe *probe)
 
 int probe__program(struct probe *probe, enum program program)
 {
-	int fd = bpf_program__fd(probe__libbpf_program(probe, program)), error;
+	int fd = bpf_program__fd(probe__libbpf_program(probe, program));
 
 	if (fd >= 0 || program != PROGRAM_ENTER)
 		return fd;
-	error = load_late(probe);
-	return error ?: bpf_program__fd(probe->late->progs.heap__enter);
+	probe->late_error = probe->late_error ?: load_late(probe);
+	return probe->late_error ?: bpf_program__fd(probe->late->progs.heap__enter);
 }
 
 int probe__attach_lifecycle(struct probe *probe)

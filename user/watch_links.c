@@ -63,6 +63,14 @@ static void say_plan(const struct watch *watch, const struct object *object,
 	}
 }
 
+static void say_refused(const struct watch *watch, const struct object *object, int taken,
+			size_t wanted)
+{
+	if ((size_t)taken < wanted)
+		log__info(watch->log, "%s: %d of %zu probes were taken: some calls are not seen",
+			  object__path(object), taken, wanted);
+}
+
 /* Probes an object's entry points; a file that is none of ours costs nothing further. */
 static void attach_object(struct watch *watch, const struct object *object,
 			  struct known_object *known)
@@ -87,15 +95,12 @@ static void attach_object(struct watch *watch, const struct object *object,
 	object_path(object, path);
 	known->points = attach__points(watch->attachments, path, watch->options.pids,
 				       pid_count(watch), plan.points, plan.point_count);
-	if (known->points >= 0)
+	if (known->points >= 0) {
 		watch->points += known->points;
-	else if (known->points != -ESRCH) /* has ended: that is said elsewhere */
+		say_refused(watch, object, known->points, plan.point_count);
+	} else if (known->points != -ESRCH) /* has ended: that is said elsewhere */
 		log__info(watch->log, "%s: cannot be probed: %s", object__path(object),
 			  strerror(-known->points));
-	if (known->points > 0 && (size_t)known->points < plan.point_count)
-		log__info(watch->log,
-			  "%s: only %d of %zu probes were taken: some calls are not seen",
-			  object__path(object), known->points, plan.point_count);
 	known->is_allocator = plan.is_allocator;
 	plan__free(&plan);
 	attach_loader(watch, object); /* musl's libc is its loader too */
@@ -120,16 +125,27 @@ static struct known_object *know_object(struct watch *watch, const struct object
 	return known;
 }
 
+/* One of those that the links will be for. */
+static bool is_any_confined(const struct watch *watch)
+{
+	struct process_status status;
+
+	for (size_t i = 0; i < pid_count(watch); i++)
+		if (!process__status(watch->options.pids[i], &status) && status.seccomp)
+			return true;
+	return !pid_count(watch);
+}
+
 /* Attaches to whatever allocators `pid` has mapped. How many probes it then has, or -errno. */
 int watch__attach_process(struct watch *watch, pid_t pid)
 {
-	struct process_status status;
 	struct mappings mappings;
-	int points = 0, error = process__status(pid, &status);
+	int points = 0, error = process__mappings(pid, &mappings);
+	bool avoid_returns;
 
-	error = error ?: process__mappings(pid, &mappings);
 	if (error)
 		return error;
+	avoid_returns = watch->seccomp_kills && is_any_confined(watch);
 	for (size_t i = 0; i < mappings.count; i++) {
 		const struct mapping *mapping = &mappings.items[i];
 		struct known_object *known;
@@ -140,8 +156,7 @@ int watch__attach_process(struct watch *watch, pid_t pid)
 		object = objects__of_mapping(watch->objects, pid, mapping);
 		if (!object || mapping->path[0] == '[')
 			continue;
-		known = know_object(watch, object,
-				    watch->seccomp_kills && (status.seccomp || !pid_count(watch)));
+		known = know_object(watch, object, avoid_returns);
 		if (known && known->points > 0)
 			points += known->points;
 	}
