@@ -176,12 +176,19 @@ static __noinline bool free__is_unmatched(struct thread *thread, struct book *bo
  * The free that is under way has jumped to another one, with the block that its header is in front
  * of: there the stack is that of a second free, of what lies just below.
  */
-static inline bool free__goes_on(const struct thread *thread, u64 address, u64 slot, u64 ip)
+static inline bool free__goes_on(const struct thread *thread, const struct book *book, u64 address,
+				 u64 slot, u64 ip)
 {
-	enum { HEADER_MAX = 64 };
+	enum { HEADER_MAX = 64 }; /* few words, or a cache line that aligns the block */
+	const struct mapping_record *mapping;
+	u64 slice;
 
-	return thread->freed && slot == thread->freed_slot && ip != thread->freed_ip &&
-	       address < thread->freed && thread->freed - address <= HEADER_MAX;
+	if (!thread->freed || slot != thread->freed_slot || address >= thread->freed ||
+	    thread->freed - address > HEADER_MAX)
+		return false;
+	slice = *(const volatile u64 *)&book->slice;
+	mapping = mapping__below(slice, slice >> 32, ip);
+	return mapping && (thread->freed_ip < mapping->start || thread->freed_ip >= mapping->end);
 }
 
 static inline void free__enter(struct thread *thread, struct book *book, struct pt_regs *regs,
@@ -195,9 +202,10 @@ static inline void free__enter(struct thread *thread, struct book *book, struct 
 	if (block__take(thread->book, address, &block)) {
 		block__settle(book, &block);
 	} else if (address == thread->freed) { /* by way of another free: cfree, operator delete */
-		thread->freed_ip = regs->ip;
+		if (slot == thread->freed_slot) /* by a jump: the first's frame is gone */
+			thread->freed_ip = regs->ip;
 		return;
-	} else if (free__goes_on(thread, address, slot, regs->ip) ||
+	} else if (free__goes_on(thread, book, address, slot, regs->ip) ||
 		   !free__is_unmatched(thread, book, slot, regs->bp, regs->ip)) {
 		return;
 	} else {
@@ -359,7 +367,8 @@ static __noinline bool call__enter(struct pt_regs *regs, u64 cookie)
 		if (!book->mapped)
 			return false;
 	}
-	if (trampoline__is_interrupted(slot) || trampoline__is_dispatched()) {
+	if (!(cookie & COOKIE_NO_RETURN) &&
+	    (trampoline__is_interrupted(slot) || trampoline__is_dispatched())) {
 		__sync_fetch_and_add(&book->inflight, 1);
 		return false;
 	}
@@ -557,7 +566,7 @@ int process__exit(void *context)
 }
 
 /*
- * For the trials of attach.c, and as the trap floor that the bench compares with: what a link of
+ * For the trials of trial.c, and as the trap floor that the bench compares with: what a link of
  * some kind sees, and nothing else.
  */
 static inline int trial__count(void)

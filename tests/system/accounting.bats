@@ -29,9 +29,9 @@ load helper
 	finish
 }
 
-@test "so they are with blocks that have a header" {
+@test "so they are where an allocator frees more than the block that it was given" {
 	local library
-	for library in libheader libheader-jump; do
+	for library in libheader libheader-jump libnodes; do
 		echo "# $library" >&2
 		WORKLOAD_ENV=(LD_PRELOAD="$W/$library.so")
 		workload preexisting 123 0
