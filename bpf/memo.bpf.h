@@ -235,7 +235,7 @@ static __noinline u64 more__look(const struct memo_more *more, struct scratch *s
 {
 	u64 low = more->pythons_low, size = more->pythons[0].frame - low;
 
-	if (!size || python->layout == PYTHON_FRAME_OBJECTS)
+	if (!more->python_count || !size || python->layout == PYTHON_FRAME_OBJECTS)
 		return 0;
 	scratch->words = 0; /* of the stack, there are none any more */
 	size += python->frame_size & PYTHON_FIELD;
@@ -279,8 +279,9 @@ static __noinline bool more__same_frames(const struct memo_more *more, struct sc
 
 /*
  * True when `memo` proves that a walk from here would end at memo->site. All that the walk read of
- * the stack and of CPython is compared, so nothing is taken on trust but the tables, for which the
- * generation stands, and that code without a file stays what it is.
+ * the stack and of CPython is compared, a frame of CPython by a hash of 64 bits. So nothing is
+ * taken on trust but the tables, for which the generation stands, and that code without a file
+ * stays what it is.
  */
 static inline bool memo__holds(const struct memo *memo, const struct memo_more *more,
 			       struct scratch *scratch)

@@ -114,7 +114,7 @@ __noinline bool python__read(const struct python_record *python, u64 address,
 
 static inline u64 python__contents(const struct python_frame *frame)
 {
-	u64 hash = mix(mix(frame->back, frame->code), frame->instruction);
+	u64 hash = mix(mix(mix(0, frame->back), frame->code), frame->instruction);
 
 	return mix(hash, (u64)frame->marker << 32 | frame->identity);
 }

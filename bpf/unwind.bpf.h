@@ -36,8 +36,8 @@ struct python_text { /* the head of a str, from its length on */
 	u32 state, zero;
 };
 
-struct python_bytes { /* of a frame, with its fields in place */
-	u8 bytes[PYTHON_FIELD + 1];
+struct python_bytes { /* of a frame, with its fields in place; so that they are copied by words */
+	u64 words[(PYTHON_FIELD + 1) / 8];
 };
 
 struct python_room { /* what is being read: not on the BPF stack, which is small in 6.1 */
