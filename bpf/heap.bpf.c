@@ -362,6 +362,8 @@ static __noinline bool call__enter(struct pt_regs *regs, u64 cookie)
 	thread = call__begin(regs, slot, &book);
 	if (!thread)
 		return false;
+	if (kind == ENTRY_FREE) /* never; but without this the verifier takes 1.7 times as long */
+		return false;
 	if (kind == ENTRY_MREMAP) {
 		code__moves(thread, book, argument(regs, cookie, 0), argument(regs, cookie, 1));
 		if (!book->mapped)
