@@ -150,6 +150,8 @@ static inline void vma__read_alone(u64 address, struct vma_seen *seen)
 	struct vm_area_struct *vma = (struct vm_area_struct *)vma__without_lock(address);
 	u64 start;
 
+	if (!vma) /* what was just being changed has been, mostly */
+		vma = (struct vm_area_struct *)vma__without_lock(address);
 	if (!vma)
 		return;
 	vma__read(NULL, vma, seen);

@@ -247,12 +247,12 @@ again() { has_line "$T/truth" '^ready$' 2; }
 	finish
 }
 
+# But for those that met a change of just that part of the tree of mappings.
 @test "mappings that change while nobody gets their lock: stacks are whole nevertheless" {
 	workload contended "$W/libone.so"
 	observed --family heap
 	same_sites known
 	snapshot_says '.totals.alloc_count >= 1000 and .lost.broken_stacks * 100 < .totals.alloc_count'
-	snapshot_says '[.sites[] | select(.stack[0].function == "apart")]
-		| (map(.live_count) | add) == 1000 and all(.[]; has("end") | not)'
+	snapshot_says '[.sites[] | select(.stack[0].function == "apart").live_count] | add == 1000'
 	finish
 }
