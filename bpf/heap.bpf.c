@@ -362,15 +362,15 @@ static __noinline bool call__enter(struct pt_regs *regs, u64 cookie)
 	thread = call__begin(regs, slot, &book);
 	if (!thread)
 		return false;
-	if (kind == ENTRY_FREE) /* never; but without this the verifier takes 1.7 times as long */
+	if (kind == ENTRY_FREE) /* never; but without it the verifier has 1.7 times the work */
 		return false;
 	if (kind == ENTRY_MREMAP) {
 		code__moves(thread, book, argument(regs, cookie, 0), argument(regs, cookie, 1));
 		if (!book->mapped)
 			return false;
 	}
-	if (!(cookie & COOKIE_NO_RETURN) &&
-	    (trampoline__is_interrupted(slot) || trampoline__is_dispatched())) {
+	if (trampoline__is_interrupted(slot) ||
+	    (!(cookie & COOKIE_NO_RETURN) && trampoline__is_dispatched())) {
 		__sync_fetch_and_add(&book->inflight, 1);
 		return false;
 	}
