@@ -91,7 +91,7 @@ static inline struct memo_more *memo__more(u32 owner)
 
 /*
  * Reads the stack from `slot` on, as far as the memo before had to: that is mostly what the next
- * one needs, and a read more (130 ns) costs what 7 KB more do. How many words there are.
+ * one needs, and it is the number of reads that costs. How many words there are.
  */
 static inline u64 stack__look(struct scratch *scratch, u64 slot)
 {

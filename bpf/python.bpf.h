@@ -83,8 +83,8 @@ static inline bool python__identify(const struct python_record *python, struct p
 }
 
 /*
- * A read of user memory takes 130 ns: one for the frame, unless its bytes are there, and one for
- * its code; to 3.11 two more where its file is not the frame's before.
+ * Reads of user memory are most of the cost: one for the frame, unless its bytes are there, and one
+ * for its code; to 3.11 two more where its file is not the frame's before.
  */
 __noinline bool python__read(const struct python_record *python, u64 address,
 			     const struct python_bytes *bytes, struct python_room *room,

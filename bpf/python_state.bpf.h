@@ -28,7 +28,7 @@ __noinline u64 python__own_state(const struct python_record *python)
 	return user__read(fsbase + python->tss_data + key * 16, &state) ? state : 0;
 }
 
-/* A memo is checked by this, and a read of user memory takes 130 ns: no more than needed. */
+/* A memo is checked by this, and reads of user memory are the cost: no more than needed. */
 static inline bool python__look(const struct python_record *python, u64 address,
 				struct python_state *state)
 {

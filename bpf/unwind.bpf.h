@@ -249,7 +249,7 @@ static inline bool walk__peek_alone(struct walk *walk, u64 address, u64 *word)
 	return false;
 }
 
-/* A word of the stack. A read takes 130 ns, and those above it are mostly needed next. */
+/* A word of the stack. Reads are dear, and those above it are mostly needed next. */
 static inline bool walk__peek(struct walk *walk, u64 address, u64 *word)
 {
 	u64 place = (address - walk->near) / 8;
