@@ -27,7 +27,7 @@ struct area { /* a map's values, mapped */
 struct probe {
 	struct heap_bpf *skeleton;
 	struct heap_bpf *late; /* a program that was loaded when it was first needed */
-	int late_error;        /* why it was not */
+	int late_error; /* why it was not */
 	struct probe_options options;
 	struct ring_buffer *ring;
 	struct area books, sites, mappings, rows, losses;
@@ -140,7 +140,8 @@ static void choose_programs(struct heap_bpf *s, enum rung rung, unsigned int pro
 {
 	struct bpf_program *program;
 
-	bpf_object__for_each_program(program, s->obj) bpf_program__set_autoload(program, false);
+	bpf_object__for_each_program(program, s->obj)
+		bpf_program__set_autoload(program, false);
 	for (int i = 0; i < PROGRAMS; i++) {
 		bool session = i == PROGRAM_SESSION || i == PROGRAM_TRIAL_SESSION;
 
@@ -296,8 +297,7 @@ static int load_late(struct probe *probe)
 	if (error)
 		return error;
 	choose_programs(s, probe->options.rung, 1 << PROGRAM_ENTER);
-	bpf_object__for_each_map(map, s->obj)
-	{
+	bpf_object__for_each_map(map, s->obj) {
 		const struct bpf_map *first =
 			bpf_object__find_map_by_name(probe->skeleton->obj, bpf_map__name(map));
 
