@@ -180,7 +180,7 @@ static void merge(struct found *found, struct entry *entry, const struct elf_sym
 		*known = row;
 	entry->name = (*known)->name ? (*known)->name : (*known)->symbol;
 	entry->kind = (*known)->kind;
-	entry->may_throw |= row->flags & THROWS;
+	entry->keeps_return |= row->flags & THROWS;
 	entry->uses_return = entry->kind != ENTRY_FREE && entry->kind != ENTRY_MUNMAP;
 	if (symbol->size > entry->size)
 		entry->size = symbol->size;
@@ -266,7 +266,7 @@ static bool is_plain_malloc(void *context, uint64_t address)
 
 	elf_code__behind_stub(inner->code, address, &address);
 	entry = entry_at(inner->found, address);
-	return entry && entry->kind == ENTRY_MALLOC && !entry->may_throw;
+	return entry && entry->kind == ENTRY_MALLOC && !entry->keeps_return;
 }
 
 /* An operator new that gets every block from malloc needs no probe of its own, nor on its exits. */
@@ -274,7 +274,7 @@ static bool is_wrapper(const struct found *found, struct elf_code *code, const s
 {
 	struct inner inner = { found, code };
 
-	return entry->may_throw &&
+	return entry->keeps_return &&
 	       placement__passes(elf_code__fetch, code, is_plain_malloc, &inner, entry->address);
 }
 
@@ -315,7 +315,7 @@ static void spare_returns(struct found *found)
 {
 	for (size_t i = 0; i < found->count; i++)
 		if (found->entries[i].kind < ENTRY_MMAP)
-			found->entries[i].may_throw = true;
+			found->entries[i].keeps_return = true;
 }
 
 static int compare(const void *a, const void *b)

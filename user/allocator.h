@@ -13,7 +13,7 @@
 struct entry {
 	const char *name;     /* "malloc", "operator new(unsigned long)", …; static storage */
 	enum entry_kind kind; /* what arrives in which argument */
-	bool may_throw;       /* or walks the stack: no return probe may be armed there */
+	bool keeps_return;    /* it may throw, or walks the stack: no return probe may be armed */
 	bool uses_return;     /* the books need what it returns */
 	uint64_t address;     /* virtual address in the file */
 	uint64_t offset;      /* in the file, bytes */
@@ -43,7 +43,7 @@ int allocator__place(const struct object *object, const struct entry *entry,
 		     struct placement *placement);
 
 /*
- * The file offsets of every `ret` through which `entry`, which may throw, returns, by
+ * The file offsets of every `ret` through which `entry` returns, which no return probe may see, by
  * placement__exits(): how many, at most `max`; -ENOTSUP when they cannot all be known and the entry
  * can therefore not be observed; else -errno.
  */

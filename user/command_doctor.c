@@ -133,7 +133,7 @@ static void show_item(const struct plan_item *item)
 
 	if (item->error) {
 		say("  %-28s not observed: %s", item->entry.name,
-		    item->error == -ENOTSUP ? "its returns cannot all be found and it may throw"
+		    item->error == -ENOTSUP ? "its returns cannot all be found"
 					    : strerror(-item->error));
 		return;
 	}

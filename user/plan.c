@@ -74,7 +74,7 @@ static int plan_item(struct plan *plan, const struct object *object,
 		return error;
 	if (!item->entry.uses_return)
 		item->returns = PLAN_NO_RETURN;
-	else if (item->entry.may_throw || options->avoid_returns)
+	else if (item->entry.keeps_return || options->avoid_returns)
 		item->returns = PLAN_EXIT_PROBES;
 	else
 		item->returns = PLAN_RETURN_PROBE;

@@ -179,7 +179,7 @@ static void takes_defined_functions_once(void **state)
 	assert_string_equal(listing.entries[1].name, "malloc");
 	assert_int_equal(listing.entries[1].kind, ENTRY_MALLOC);
 	assert_true(listing.entries[1].uses_return);
-	assert_false(listing.entries[1].may_throw);
+	assert_false(listing.entries[1].keeps_return);
 	assert_int_equal(listing.entries[1].address, BASE + CODE + 0x10);
 	assert_int_equal(listing.entries[1].offset, CODE + 0x10);
 	assert_int_equal(listing.entries[1].size, 2);
@@ -260,7 +260,7 @@ static void takes_operators_beside_an_allocator(void **state)
 	assert_int_equal(listing.count, 2);
 	entry = find(&listing, "operator new(unsigned long)");
 	assert_non_null(entry);
-	assert_true(entry->may_throw);
+	assert_true(entry->keeps_return);
 	assert_int_equal(allocator__exits(listing.object, entry, exits, 4), 2);
 	assert_int_equal(exits[0], CODE + 0x13);
 	assert_int_equal(exits[1], CODE + 0x15);
@@ -400,8 +400,8 @@ static void check_expectation(const struct expectation *expectation)
 		print_error("%s: %s: %s\n", expectation->path, entry->name, placement.instruction);
 	assert_memory_equal(placement.instruction, expectation->instruction, length);
 	assert_int_equal(placement.emulated, expectation->emulated);
-	assert_int_equal(entry->may_throw, expectation->exits >= 0);
-	if (entry->may_throw)
+	assert_int_equal(entry->keeps_return, expectation->exits >= 0);
+	if (entry->keeps_return)
 		assert_int_equal(allocator__exits(listing.object, entry, exits, 64),
 				 expectation->exits);
 	unlist(&listing);
